@@ -1,0 +1,311 @@
+use std::{borrow::Cow, fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Body, CorrelationId, RetryAfter};
+
+/// Why a request was refused or failed, in a form that programs can act on.
+///
+/// A layer that refuses answers with [`Problem::into_response`]: a short `application/problem+json` body (RFC 9457),
+/// and the problem itself as an extension of the response, so that an outer layer can render it in its own shape.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use buttress_core::{Body, Problem, ProblemCode};
+/// use http::{Response, StatusCode};
+///
+/// const RATE_LIMITED: ProblemCode = ProblemCode::new("rate_limited");
+///
+/// let response: Response<Body<String>> = Problem::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, "slow down")
+///     .retry_after(Duration::from_millis(1_500))
+///     .into_response(None);
+/// assert_eq!(response.status(), 429);
+/// assert_eq!(response.headers()["retry-after"], "2");
+/// assert!(response.extensions().get::<Problem>().is_some_and(Problem::retryable));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    status: StatusCode,
+    code: ProblemCode,
+    message: Cow<'static, str>,
+    details: Option<Value>,
+    retryable: bool,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem that a caller cannot cure by trying again; see [`Problem::retryable`] to say otherwise.
+    ///
+    /// `message` is for people and may change freely; programs go by the code (ENV-2, ENV-12). It is shown to the
+    /// caller, so it holds no internals (ENV-4).
+    #[must_use]
+    pub fn new(status: StatusCode, code: ProblemCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), details: None, retryable: false, retry_after: None }
+    }
+
+    /// Adds what programs may want to know beside the code.
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// Adds the fields at fault as details: a list of `{field, problem}` (ENV-8).
+    #[must_use]
+    pub fn fields(self, fields: &[FieldProblem]) -> Self {
+        let list = fields.iter().map(FieldProblem::to_value).collect();
+        self.details(Value::Array(list))
+    }
+
+    /// Says that the same request may succeed later.
+    #[must_use]
+    pub fn may_retry(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    /// Says that the same request may succeed after a wait, which the answer tells in `Retry-After`.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self.may_retry()
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable code that programs go by.
+    #[must_use]
+    pub fn code(&self) -> ProblemCode {
+        self.code
+    }
+
+    /// What to tell a person.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What programs may want to know beside the code.
+    #[must_use]
+    pub fn details_value(&self) -> Option<&Value> {
+        self.details.as_ref()
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// How long to wait before that, if known.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The problem as RFC 9457 problem details, with the code, the retry hint and the correlation id as extension members.
+    ///
+    /// `message` says the same as `detail`, for clients that read both this form and an envelope.
+    #[must_use]
+    pub fn to_problem_json(&self, correlation_id: Option<&CorrelationId>) -> Bytes {
+        let details = ProblemDetails {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.message,
+            code: self.code.as_str(),
+            message: &self.message,
+            details: self.details.as_ref(),
+            retryable: self.retryable,
+            correlation_id: correlation_id.map(CorrelationId::as_str),
+        };
+        serde_json::to_vec(&details).expect("strings, numbers and JSON values always serialise").into()
+    }
+
+    /// The answer of a layer that refuses: status, `Retry-After`, a problem+json body, and `self` as an extension.
+    ///
+    /// Hand in the request's correlation id where there is one, so that the body carries it (ENV-5).
+    #[must_use]
+    pub fn into_response<B>(self, correlation_id: Option<&CorrelationId>) -> Response<Body<B>> {
+        let body = Body::full(self.to_problem_json(correlation_id));
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(delay) = self.retry_after {
+            headers.insert(RETRY_AFTER, RetryAfter::header_value(delay));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemDetails<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Value>,
+    retryable: bool,
+    #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+}
+
+/// The stable name of a kind of problem: lower snake_case, at most 63 characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProblemCode(&'static str);
+
+impl ProblemCode {
+    /// A code, checked where it is written: in a `const` a bad name does not compile.
+    ///
+    /// # Panics
+    ///
+    /// When the name is empty, longer than 63 bytes, does not start with a letter, or holds anything but `a-z0-9_`.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        let bytes = name.as_bytes();
+        assert!(!bytes.is_empty() && bytes.len() <= 63, "a code has 1 to 63 characters");
+        assert!(bytes[0].is_ascii_lowercase(), "a code starts with a lower-case letter");
+        let mut i = 0;
+        while i < bytes.len() {
+            let fits = bytes[i].is_ascii_lowercase() || bytes[i].is_ascii_digit() || bytes[i] == b'_';
+            assert!(fits, "a code is made of a-z, 0-9 and _");
+            i += 1;
+        }
+        Self(name)
+    }
+
+    /// The code as text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for ProblemCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for ProblemCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// One field of a request and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FieldProblem {
+    /// The field as the caller wrote it, with dots and brackets on the way down: `references[0].fileId`.
+    pub field: Cow<'static, str>,
+    /// What is wrong and what would be right.
+    pub problem: Cow<'static, str>,
+}
+
+impl FieldProblem {
+    /// One field at fault.
+    #[must_use]
+    pub fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    fn to_value(&self) -> Value {
+        serde_json::json!({ "field": self.field, "problem": self.problem })
+    }
+}
+
+impl fmt::Display for FieldProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    const CODE: ProblemCode = ProblemCode::new("validation_failed");
+
+    fn parse(bytes: &[u8]) -> Value {
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    // ENV-1, ENV-5, ENV-8
+    #[test]
+    fn problem_details_carry_status_code_fields_and_correlation_id() {
+        let id: CorrelationId = "abc".parse().unwrap();
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, CODE, "no \"good\"\n")
+            .fields(&[FieldProblem::new("prompt", "is empty")]);
+        assert_eq!(
+            parse(&problem.to_problem_json(Some(&id))),
+            serde_json::json!({
+                "type": "about:blank", "title": "Unprocessable Entity", "status": 422, "detail": "no \"good\"\n",
+                "code": "validation_failed", "message": "no \"good\"\n", "retryable": false, "correlationId": "abc",
+                "details": [{ "field": "prompt", "problem": "is empty" }],
+            })
+        );
+    }
+
+    // ENV-7
+    #[test]
+    fn a_wait_makes_a_problem_retryable_and_shows_in_the_header() {
+        let response: Response<Body<String>> = Problem::new(StatusCode::SERVICE_UNAVAILABLE, CODE, "later")
+            .retry_after(Duration::from_millis(2_001))
+            .into_response(None);
+        assert_eq!(response.headers()["retry-after"], "3");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let problem = response.extensions().get::<Problem>().unwrap();
+        assert!(problem.retryable());
+        assert_eq!(problem.delay(), Some(Duration::from_millis(2_001)));
+    }
+
+    #[test]
+    fn without_a_wait_there_is_no_retry_after() {
+        let response: Response<Body<String>> = Problem::new(StatusCode::NOT_FOUND, CODE, "no").into_response(None);
+        assert!(!response.headers().contains_key("retry-after"));
+        assert_eq!(response.status(), 404);
+    }
+
+    #[test]
+    fn the_answer_has_an_exact_length() {
+        let response: Response<Body<String>> = Problem::new(StatusCode::NOT_FOUND, CODE, "no").into_response(None);
+        let exact = http_body::Body::size_hint(response.body()).exact().unwrap();
+        let body = poll_once(response.into_body().collect()).to_bytes();
+        assert_eq!(exact, body.len() as u64);
+        assert_eq!(parse(&body)["code"], "validation_failed");
+    }
+
+    #[test]
+    #[should_panic(expected = "a-z, 0-9 and _")]
+    fn a_code_in_upper_case_is_refused() {
+        let _ = ProblemCode::new("rateLimited");
+    }
+
+    fn poll_once<F: Future<Output = Result<T, E>>, T, E: fmt::Debug>(future: F) -> T {
+        let mut future = std::pin::pin!(future);
+        match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(result) => result.unwrap(),
+            std::task::Poll::Pending => panic!("a full body is never pending"),
+        }
+    }
+}

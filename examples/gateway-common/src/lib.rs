@@ -1,0 +1,1 @@
+//! What the example gateways share.
