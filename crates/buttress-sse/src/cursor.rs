@@ -1,0 +1,206 @@
+use std::{error::Error, fmt, str::FromStr};
+
+use crate::encode::{DIGITS, decimal};
+
+/// A position in one event log: right after one of its events.
+///
+/// Written `epoch-offset`, in at most 128 bytes of letters, digits and `-`, so that a browser
+/// needs no CORS preflight to send it back (SSE-51). The epoch is drawn at random for each
+/// stream, 80 bits of it, and the offset counts its events from 1 without gaps (SSE-50): the
+/// cursor of one stream says nothing about any other and replays nothing there (SSE-49).
+///
+/// # Examples
+///
+/// ```
+/// use buttress_sse::Cursor;
+///
+/// let cursor: Cursor = "k3v9-17".parse()?;
+/// assert_eq!(cursor.offset(), 17);
+/// assert_eq!(cursor.to_string(), "k3v9-17");
+/// assert!("no offset".parse::<Cursor>().is_err());
+/// # Ok::<(), buttress_sse::MalformedCursor>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cursor {
+    epoch: Epoch,
+    offset: u64,
+}
+
+impl Cursor {
+    /// The most bytes a cursor may have.
+    pub const MAX_LEN: usize = 128;
+
+    pub(crate) fn new(epoch: Epoch, offset: u64) -> Self {
+        Self { epoch, offset }
+    }
+
+    /// How many events of its stream lie at or before it; 0 is before the first.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The part that tells its stream from every other.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        self.epoch.as_str()
+    }
+
+    pub(crate) fn is_of(&self, epoch: &Epoch) -> bool {
+        self.epoch == *epoch
+    }
+
+    /// The text, in `buffer`; a cursor of this crate always fits.
+    pub(crate) fn write<'a>(&self, buffer: &'a mut [u8; Self::MAX_LEN]) -> &'a [u8] {
+        let epoch = self.epoch.as_str().as_bytes();
+        let mut digits = [0; DIGITS];
+        let digits = decimal(self.offset, &mut digits);
+        let end = epoch.len() + 1 + digits.len();
+        buffer[..epoch.len()].copy_from_slice(epoch);
+        buffer[epoch.len()] = b'-';
+        buffer[epoch.len() + 1..end].copy_from_slice(digits);
+        &buffer[..end]
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch.as_str(), self.offset)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = MalformedCursor;
+
+    /// # Errors
+    ///
+    /// When the text is no cursor. One that is well formed but belongs to no stream is not an
+    /// error here: a log answers it as lost.
+    fn from_str(text: &str) -> Result<Self, MalformedCursor> {
+        let (epoch, digits) = text.rsplit_once('-').ok_or(MalformedCursor(()))?;
+        let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+        if text.len() > Self::MAX_LEN || !canonical {
+            return Err(MalformedCursor(()));
+        }
+        let offset = digits.parse().map_err(|_| MalformedCursor(()))?;
+        Ok(Self { epoch: Epoch::parse(epoch)?, offset })
+    }
+}
+
+/// A text that is no [`Cursor`]: not `epoch-offset`, over 128 bytes, or with other characters
+/// than letters, digits and `-`.
+///
+/// The fault of who sent it, to be answered with 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedCursor(());
+
+impl fmt::Display for MalformedCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("malformed cursor, expected `epoch-offset`")
+    }
+}
+
+impl Error for MalformedCursor {}
+
+/// What one stream's cursors have in common and no other's have.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Epoch(Text);
+
+/// Short ones lie inline, so that giving an event its cursor allocates nothing.
+/// Which form holds a text depends on its length alone, so equal texts are equal values.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Text {
+    Short { len: u8, bytes: [u8; SHORT] },
+    Long(Box<str>),
+}
+
+impl Epoch {
+    /// A new one that nobody can guess.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; SHORT];
+        getrandom::fill(&mut bytes)?;
+        // 256 is a multiple of 32, so every letter is equally likely.
+        let bytes = bytes.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]);
+        Ok(Self(Text::Short { len: bytes.len() as u8, bytes }))
+    }
+
+    fn parse(text: &str) -> Result<Self, MalformedCursor> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if text.is_empty() || !text.bytes().all(allowed) {
+            return Err(MalformedCursor(()));
+        }
+        let Some(room) = SHORT.checked_sub(text.len()) else {
+            return Ok(Self(Text::Long(text.into())));
+        };
+        let mut bytes = [0; SHORT];
+        bytes[..SHORT - room].copy_from_slice(text.as_bytes());
+        Ok(Self(Text::Short { len: text.len() as u8, bytes }))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match &self.0 {
+            // ASCII by construction.
+            Text::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default(),
+            Text::Long(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Letters of a drawn epoch, five bits each.
+const SHORT: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch() -> Epoch {
+        Epoch::random().unwrap()
+    }
+
+    // SSE-50, SSE-51
+    #[test]
+    fn a_drawn_cursor_reads_back_and_fits_the_safe_alphabet() {
+        for offset in [0, 1, 10, u64::MAX] {
+            let cursor = Cursor::new(epoch(), offset);
+            let text = cursor.to_string();
+            assert_eq!(text.parse(), Ok(cursor.clone()));
+            assert_eq!(cursor.write(&mut [0; Cursor::MAX_LEN]), text.as_bytes());
+            assert!(text.len() <= Cursor::MAX_LEN);
+            assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+        }
+    }
+
+    // SSE-49
+    #[test]
+    fn two_epochs_differ() {
+        assert_ne!(epoch(), epoch());
+    }
+
+    // SSE-51
+    #[test]
+    fn a_foreign_cursor_of_up_to_128_bytes_is_well_formed() {
+        for epoch in [1, SHORT, SHORT + 1, 126] {
+            let text = format!("{}-1", "x".repeat(epoch));
+            assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
+        }
+        assert_eq!("a-b-7".parse::<Cursor>().unwrap().epoch(), "a-b");
+    }
+
+    #[test]
+    fn everything_else_is_malformed() {
+        let long = format!("{}-1", "x".repeat(127));
+        let faults =
+            ["", "-", "-1", "a", "a-", "a-b", "a-01", "a-+1", "a-1 ", " a-1", "é-1", "a:b-1", "a-99999999999999999999"];
+        for text in faults.into_iter().chain([&*long]) {
+            assert_eq!(text.parse::<Cursor>(), Err(MalformedCursor(())), "{text}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+#![cfg_attr(feature = "json", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "json"), doc = "Server-sent events: encoder, parser and event logs that resume.")]
+
+mod block;
+mod body;
+mod cursor;
+mod decode_error;
+mod encode;
+mod event;
+mod frame;
+mod heartbeat;
+mod line;
+mod memory;
+mod message;
+mod name;
+mod publisher;
+mod registry;
+mod replay;
+mod retention;
+mod ring;
+mod stream;
+mod sync;
+mod waiters;
+
+pub use body::EventBody;
+pub use cursor::{Cursor, MalformedCursor};
+pub use decode_error::{DecodeError, DecodeErrorKind};
+pub use event::Event;
+pub use frame::Decoder;
+pub use heartbeat::{Heartbeat, InvalidHeartbeat};
+pub use memory::{CreateError, CreateErrorKind, MemoryLog};
+pub use message::{Frame, Message};
+pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};
+pub use publisher::Publisher;
+pub use replay::{REPLAY_FROM, RESET, Replay, Resume, last_event_id};
+pub use retention::{InvalidRetention, Retention};

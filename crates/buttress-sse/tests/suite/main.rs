@@ -1,0 +1,12 @@
+//! The crate from the outside. Tests name the rows of the conformance table that they prove.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cancel;
+mod common;
+mod decoder;
+mod drain;
+mod encoder;
+mod heartbeat;
+mod memory;
+mod properties;
+mod request;
