@@ -7,8 +7,8 @@ use std::iter;
 use bytes::Bytes;
 use image_webp::{ColorType, WebPEncoder};
 
-/// Side of a block in pixels.
-const BLOCK: usize = 8;
+/// Blocks along the longer side, of a picture and its thumbnail alike.
+const BLOCKS: usize = 128;
 
 type Colour = [u8; 3];
 
@@ -54,11 +54,11 @@ impl Picture {
 
     fn pixels(self) -> Vec<u8> {
         let (width, height) = (self.width as usize, self.height as usize);
-        let scene = Scene::new(self.look);
+        let (scene, block) = (Scene::new(self.look), width.max(height).div_ceil(BLOCKS));
         let mut pixels = Vec::with_capacity(width * height * 3);
-        for top in (0..height).step_by(BLOCK) {
-            let row = scene.row(width, top as f32 / height as f32, height);
-            for _ in top..height.min(top + BLOCK) {
+        for top in (0..height).step_by(block) {
+            let row = scene.row(block, (width, height), top);
+            for _ in top..height.min(top + block) {
                 pixels.extend_from_slice(&row);
             }
         }
@@ -80,11 +80,11 @@ impl Scene {
         }
     }
 
-    fn row(&self, width: usize, y: f32, height: usize) -> Vec<u8> {
-        let wide = width as f32 / height as f32;
-        let blocks = (0..width).step_by(BLOCK);
+    fn row(&self, block: usize, (width, height): (usize, usize), top: usize) -> Vec<u8> {
+        let (wide, y) = (width as f32 / height as f32, top as f32 / height as f32);
+        let blocks = (0..width).step_by(block);
         let colours = blocks.map(|left| self.at(left as f32 / width as f32, y, wide));
-        let bytes = colours.flat_map(|colour| iter::repeat_n(colour, BLOCK).flatten());
+        let bytes = colours.flat_map(|colour| iter::repeat_n(colour, block).flatten());
         bytes.take(width * 3).collect()
     }
 

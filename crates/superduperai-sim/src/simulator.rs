@@ -1,7 +1,7 @@
 //! The handle of a running simulator.
 
 use std::{
-    fmt, io,
+    fmt, io, mem,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     thread,
@@ -66,7 +66,7 @@ impl Simulator {
         self.world.live().settings.balance
     }
 
-    /// Changes its settings while it runs.
+    /// Changes its settings while it runs; everything waits while `change` does, which must not call back.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -79,9 +79,8 @@ impl Simulator {
     /// # }
     /// ```
     pub fn change(&self, change: impl FnOnce(Settings) -> Settings) {
-        let settings = self.world.live().settings.clone();
-        let settings = change(settings);
-        self.world.live().settings = settings;
+        let mut live = self.world.live();
+        live.settings = change(mem::take(&mut live.settings));
     }
 
     /// Changes how event streams behave.
@@ -157,4 +156,26 @@ fn base(mut addr: SocketAddr) -> String {
         addr.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     format!("http://{addr}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "a task of the simulator panicked")]
+    async fn a_panic_in_a_task_fails_the_test_that_holds_the_handle() {
+        let sim = Simulator::start(Settings::default()).await.unwrap();
+        sim.world.tasks.spawn(async { panic!("on purpose") });
+        while !sim.world.tasks.panicked() {
+            tokio::task::yield_now().await;
+        }
+        sim.stop().await;
+    }
+
+    #[test]
+    fn urls_never_name_the_unspecified_address() {
+        assert_eq!(base(([0, 0, 0, 0], 80).into()), "http://127.0.0.1:80");
+        assert_eq!(base(([10, 0, 0, 1], 80).into()), "http://10.0.0.1:80");
+    }
 }
