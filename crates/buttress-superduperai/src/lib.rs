@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod body;
+mod call;
+mod catalogue;
+mod client;
+mod create;
+mod detail;
+mod error;
+mod events;
+mod file;
+mod hint;
+mod lookup;
+mod models;
+mod multipart;
+mod near;
+mod operation;
+mod request;
+mod service;
+mod settings;
+mod token;
+#[cfg(feature = "transport")]
+mod transport;
+mod upload;
+mod url;
+mod validate;
+mod wire;
+
+pub use body::RequestBody;
+pub use client::SuperDuperAi;
+pub use error::{LocalRefusal, NotSent};
+pub use operation::Operation;
+pub use service::HttpService;
+pub use settings::{EventChannel, InvalidSetting};
+pub use token::{InvalidToken, Token};
+#[cfg(feature = "transport")]
+pub use transport::{ResponseBody, ResponseFuture, Transport, TransportError};
+pub use url::{ApiUrl, InvalidApiUrl};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
