@@ -29,21 +29,25 @@ pub(crate) struct Change {
     pub(crate) at: Instant,
 }
 
-/// Publishes one job's changes, each as late as the switches say, in order.
+/// Publishes those of one job's changes that are to be late, in order.
 pub(crate) async fn run(world: Arc<World>, mut changes: Receiver<Change>) {
     while let Some(change) = changes.recv().await {
         sleep_until(change.at + world.mode().late).await;
-        let mode = world.mode();
-        let project = change.task.project_id;
-        if mode.only_with_project && project.is_none() {
-            continue;
-        }
-        for message in messages(&mode, &change, &world.base) {
-            let event = Bytes::from(format!("data: {message}\r\n\r\n"));
-            world.bus.publish(&format!("file.{}", change.file.id), &event);
-            if let Some(project) = project {
-                world.bus.publish(&format!("project.{project}"), &event);
-            }
+        publish(&world, &change);
+    }
+}
+
+pub(crate) fn publish(world: &World, change: &Change) {
+    let mode = world.mode();
+    let project = change.task.project_id;
+    if mode.only_with_project && project.is_none() {
+        return;
+    }
+    for message in messages(&mode, change, &world.base) {
+        let event = Bytes::from(format!("data: {message}\r\n\r\n"));
+        world.bus.publish(&format!("file.{}", change.file.id), &event);
+        if let Some(project) = project {
+            world.bus.publish(&format!("project.{project}"), &event);
         }
     }
 }

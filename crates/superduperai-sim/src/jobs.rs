@@ -96,16 +96,13 @@ pub(crate) fn launch(world: &Arc<World>, id: Uuid, fails: bool) {
 }
 
 async fn drive(world: Arc<World>, id: Uuid, fails: bool) {
-    let (tell, told) = mpsc::channel(announce::BACKLOG);
-    world.tasks.spawn(announce::run(Arc::clone(&world), told));
+    let (later, waiting) = mpsc::channel(announce::BACKLOG);
+    world.tasks.spawn(announce::run(Arc::clone(&world), waiting));
     let mut at = Instant::now();
     for status in course(fails) {
         at += world.live().settings.step;
         tokio::time::sleep_until(at).await;
-        let Some(change) = world.enter(id, *status) else {
-            return;
-        };
-        if tell.send(change).await.is_err() {
+        if !world.enter(id, *status, &later) {
             return;
         }
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
@@ -39,12 +38,13 @@ impl Admitted {
         let refusal = self.refusal.or(doom(world));
         let cost = self.model.map_or(0.0, |model| model.price(self.order.duration));
         world.reports().push(self.report(&file, seed, cost, refusal));
+        let visible_at = world.visible_at();
         world.add(Record {
             file: file.clone(),
             project_id: self.order.project_id,
             entity_id: self.order.entity_id,
             scene_id: self.order.scene_id,
-            visible_at: Instant::now() + world.live().settings.visibility_delay,
+            visible_at,
             job: Some(Job { task, cost, output }),
         });
         jobs::launch(world, file.id, refusal.is_some());

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     JobStatus,
+    announce::Change,
     media::Library,
     picture::Picture,
     wire::{FileRead, TaskRead},
@@ -105,6 +106,13 @@ impl Record {
         }
         library.furnish(&mut self.file, job.output);
         job.cost
+    }
+
+    /// What to announce of its job; none for what was uploaded.
+    pub(crate) fn change(&self, status: JobStatus) -> Option<Change> {
+        let task = self.job.as_ref()?.task.clone();
+        let (file, at) = (self.file.clone(), Instant::now());
+        Some(Change { status, file, task, at })
     }
 }
 

@@ -1,15 +1,16 @@
 //! Everything the simulator knows, shared by its connections and jobs.
 //!
-//! Each part has a lock of its own, held for moments and never across a wait.
+//! Each part has a lock of its own, held for moments and never across a wait. Who holds the files' lock may take
+//! any other; who holds another takes none.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
+use tokio::{sync::mpsc::Sender, time::Instant};
 use uuid::Uuid;
 
 use crate::{
     EventMode, JobStatus, Settings,
-    announce::Change,
+    announce::{self, Change},
     bus::Bus,
     jobs::Reports,
     media::Library,
@@ -76,6 +77,11 @@ impl World {
         self.live().settings.events.clone()
     }
 
+    /// When a file made now can be seen.
+    pub(crate) fn visible_at(&self) -> Instant {
+        Instant::now() + self.live().settings.visibility_delay
+    }
+
     pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
         lock(&self.files)
     }
@@ -105,17 +111,20 @@ impl World {
         Some(record)
     }
 
-    /// Moves a job on; none if its file is gone.
-    pub(crate) fn enter(&self, id: Uuid, status: JobStatus) -> Option<Change> {
+    /// Moves a job on, and announces it at once or leaves that for later; false if its file is gone.
+    pub(crate) fn enter(&self, id: Uuid, status: JobStatus, later: &Sender<Change>) -> bool {
         let mut files = self.files();
-        let record = files.get_mut(id)?;
+        let Some(record) = files.get_mut(id) else { return false };
         let cost = record.enter(status, &self.library);
-        let change =
-            Change { status, file: record.file.clone(), task: record.job.as_ref()?.task.clone(), at: Instant::now() };
-        // Still under the files' lock: who sees the url sees the credits gone.
+        // All still under the files' lock: who sees the url sees the credits gone, and its event sent.
         self.live().settings.balance -= cost;
         self.reports().set(id, status);
-        Some(change)
+        let Some(change) = record.change(status) else { return false };
+        if self.mode().late.is_zero() {
+            announce::publish(self, &change);
+            return true;
+        }
+        later.try_send(change).is_ok()
     }
 
     fn lose(&self, record: &Record) {

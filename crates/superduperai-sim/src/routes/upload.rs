@@ -6,7 +6,6 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::json;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Shared;
@@ -48,12 +47,13 @@ pub(super) async fn upload(
         return Err(Refusal::conflict());
     }
     let file = keep(&world, &target, payload);
+    let visible_at = world.visible_at();
     world.add(Record {
         file: file.clone(),
         project_id: target.project_id,
         entity_id: target.entity_id,
         scene_id: target.scene_id,
-        visible_at: Instant::now() + world.live().settings.visibility_delay,
+        visible_at,
         job: None,
     });
     Ok(Json(file))

@@ -1,5 +1,7 @@
 //! How a simulator starts and dies.
 
+use std::{sync::Arc, time::Duration};
+
 use superduperai_sim::{Settings, Simulator};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -7,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{NEVER, PATIENCE, bench, quick};
+use crate::support::{Bench, NEVER, PATIENCE, bench, quick};
 
 #[tokio::test]
 async fn stop_closes_streams_and_listener_and_frees_the_port() {
@@ -60,4 +62,22 @@ async fn two_simulators_know_nothing_of_each_other() {
 fn no_token_is_printed() {
     let printed = format!("{:?}", Settings::default().token("secret-of-the-test"));
     assert!(!printed.contains("secret-of-the-test"), "{printed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_clients_at_once_all_get_their_jobs_done() {
+    let bench = Arc::new(bench(quick().step(Duration::from_millis(1))).await);
+    let client = async |bench: Arc<Bench>| {
+        for _ in 0..10 {
+            let file = bench.boat().await;
+            bench.stream_of(&file).await;
+            assert!(bench.settled(&file["id"]).await["url"].is_string());
+            bench.get("/api/v1/user/me").await;
+        }
+    };
+    let clients: Vec<_> = (0..20).map(|_| tokio::spawn(client(Arc::clone(&bench)))).collect();
+    for client in clients {
+        timeout(PATIENCE, client).await.unwrap().unwrap();
+    }
+    assert_eq!(bench.sim.balance(), 800.0);
 }

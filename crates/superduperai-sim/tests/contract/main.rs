@@ -1,5 +1,7 @@
 //! The simulator by its own wire: every fact over a real socket.
 
+#![expect(clippy::unwrap_used, reason = "what a helper unwraps is an assertion of its test")]
+
 mod binary;
 mod control;
 mod events;
