@@ -1,6 +1,6 @@
 //! The simulator by its own wire: every fact over a real socket.
 
-#![expect(clippy::unwrap_used, reason = "what a helper unwraps is an assertion of its test")]
+#![expect(clippy::unwrap_used, reason = "what the support module unwraps is an assertion of its test")]
 
 mod binary;
 mod control;
