@@ -442,7 +442,7 @@ function facts(model) {
   const { durations = [], aspectRatios = [], sizes = [] } = model.limits;
   return [
     model.label && model.name,
-    model.price && `${money(model.price)} per ${model.price.per}`,
+    model.price && price(model.price),
     durations.length && `${durations.join(", ")} s`,
     aspectRatios.join(", "),
     sizes.length && sizes.map((size) => size.join(" × ")).join(", "),
@@ -453,6 +453,12 @@ function facts(model) {
     .join(" · ");
 }
 
+function price({ amount, currency, per }) {
+  const seconds = Number($("duration").value);
+  const total = per === "second" && seconds ? `, ${money({ amount: amount * seconds, currency })} for ${seconds} s` : "";
+  return `${money({ amount, currency })} per ${per}${total}`;
+}
+
 /** Brings the form into line with what is chosen. */
 function adapt() {
   const video = kind() === "video";
@@ -460,7 +466,6 @@ function adapt() {
   const limits = model?.limits ?? {};
   const choice = ["Default", ""];
 
-  $("model-facts").textContent = facts(model);
   $("image-options").hidden = video;
   $("video-options").hidden = !video;
   for (const field of document.querySelectorAll(".picture-only")) field.hidden = video;
@@ -472,8 +477,10 @@ function adapt() {
 
   // Which lengths an unnamed model takes only the gateway knows.
   const durations = limits.durations ?? (model ? SECONDS : []);
-  fill($("duration"), [choice, ...durations.map((seconds) => [price(model, seconds), seconds])]);
+  fill($("duration"), [choice, ...durations.map((seconds) => [`${seconds} s`, seconds])]);
   fill($("aspect-ratio"), [choice, ...(limits.aspectRatios ?? RATIOS).map((ratio) => [ratio, ratio])]);
+
+  $("model-facts").textContent = facts(model);
 
   const wordsOnly = model?.task === "text_to_video";
   const made = store.get("made");
@@ -483,11 +490,6 @@ function adapt() {
   $("file").hidden = !$("source-upload").checked;
   $("source-hint").hidden = !wordsOnly;
   $("source-hint").textContent = wordsOnly ? "The chosen model works from words alone." : "";
-}
-
-function price(model, seconds) {
-  const cost = model?.price?.per === "second" && money({ ...model.price, amount: model.price.amount * seconds });
-  return cost ? `${seconds} s, ${cost}` : `${seconds} s`;
 }
 
 /** The request as the form stands: only what was filled in. The gateway checks it; its word counts. */
@@ -564,6 +566,7 @@ async function loadModels() {
     fillModels();
     adapt();
   } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
     // The default model needs no list, so this stops nobody.
     $("model-facts").textContent = `The list of models cannot be had now (${problem.code}); the default works without it.`;
   }
