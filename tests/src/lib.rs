@@ -1,1 +1,8 @@
-//! The proof of the kit as a whole: its parts together, over real sockets.
+//! What the tests of the whole kit share: the stacks, started and stopped by handle.
+
+pub mod browser;
+mod gateway;
+pub mod http;
+pub mod proxy;
+
+pub use gateway::Gateway;

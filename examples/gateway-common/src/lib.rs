@@ -1,1 +1,30 @@
-//! What the example gateways share.
+//! What the example gateways share, whatever server hosts them: settings, users, requests, jobs, answers and the demo
+//! page. A host adds routes, its own extractors, and its stack of layers.
+
+mod answer;
+mod codes;
+mod correlation;
+mod gateway;
+mod input;
+mod jobs;
+mod page;
+mod provider;
+mod run;
+mod settings;
+mod telemetry;
+mod upload;
+mod users;
+mod view;
+
+pub use answer::{failure, failure_of_status, success};
+pub use codes::{bad_request, internal, not_found, payload_too_large};
+pub use correlation::{correlate, correlation_id};
+pub use gateway::Gateway;
+pub use input::{BODY_LIMIT, BODY_TIMEOUT, NewImage, NewVideo, parse_json};
+pub use page::{asset, page};
+pub use provider::Simulated;
+pub use settings::{LogFormat, ProviderAccess, Settings};
+pub use telemetry::{init_logs, init_metrics, request_finished};
+pub use upload::UPLOAD_LIMIT;
+pub use users::{Caller, User};
+pub use view::JobView;

@@ -1,0 +1,55 @@
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    response::{IntoResponse, Response},
+};
+use buttress_core::Problem;
+use gateway_common::{BODY_LIMIT, BODY_TIMEOUT, Caller, Gateway, bad_request, parse_json, payload_too_large};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+/// A problem as an axum answer: the wrapper around all routes renders it.
+#[derive(Debug)]
+pub(crate) struct Failure(Problem);
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.0.into_response::<axum::body::Body>(None).map(axum::body::Body::new)
+    }
+}
+
+/// Who sent the request.
+pub(crate) struct Who(pub(crate) Caller);
+
+impl FromRequestParts<Gateway> for Who {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Failure> {
+        Ok(Self(gateway.identify(&parts.headers)?))
+    }
+}
+
+/// A JSON body, with the gateway's own errors.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let late = |_| bad_request("the body did not arrive in time");
+        let body = timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await.map_err(late)?;
+        let body = body.map_err(|error| match std::error::Error::source(&error) {
+            Some(cause) if cause.is::<http_body_util::LengthLimitError>() => payload_too_large(BODY_LIMIT),
+            _ => bad_request("the body broke off"),
+        })?;
+        Ok(Self(parse_json(&parts.headers, &body)?))
+    }
+}

@@ -1,0 +1,318 @@
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use buttress_core::{CorrelationId, FieldProblem, Problem};
+use buttress_provider::{
+    Artifact, FileId, ImageRequest, Job, JobId, JobStatus, MediaKind, Model, ProviderAdapter, ProviderError,
+    UploadedFile, VideoRequest,
+};
+use buttress_sse::{Event, EventBody, EventName, Heartbeat, MemoryLog, Resume, Retention, last_event_id};
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{HeaderMap, Response};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info};
+
+use crate::{
+    Caller, JobView, NewImage, NewVideo, Settings, User, codes, correlate,
+    jobs::{Holding, Jobs, Record},
+    provider::{self, Provider, Simulated},
+    run, telemetry, upload,
+    users::Users,
+    view::line_event_json,
+};
+
+/// How long a client waits before it comes back to an event stream.
+const RECONNECT: Duration = Duration::from_secs(2);
+
+const HEARTBEAT: EventName = EventName::from_static("heartbeat");
+
+/// What the gateway does, apart from how it is hosted. A clone is the same gateway.
+#[derive(Clone, Debug)]
+pub struct Gateway(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    provider: Provider,
+    simulated: Option<Simulated>,
+    users: Users,
+    jobs: Arc<Jobs>,
+    log: MemoryLog,
+    heartbeat: Heartbeat,
+    tasks: TaskTracker,
+    stopped: CancellationToken,
+}
+
+impl Gateway {
+    /// Builds a gateway, and starts the simulator if no provider is set.
+    ///
+    /// # Errors
+    ///
+    /// When a setting cannot work after all, or the simulator cannot listen.
+    pub async fn start(settings: Settings) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let (provider, simulated) = provider::connect(&settings).await?;
+        let retention = Retention::default().events(settings.retain_events).age(settings.retain);
+        let inner = Inner {
+            provider,
+            simulated,
+            users: Users::new(&settings.api_keys, settings.guests, settings.session_secret.as_ref()),
+            jobs: Arc::default(),
+            log: MemoryLog::new(retention)?,
+            // A tenth of jitter, so that many lines do not beat together.
+            heartbeat: Heartbeat::every(settings.heartbeat)?.jitter(settings.heartbeat / 10),
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+            settings,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The simulator, when no provider is set.
+    pub fn simulator(&self) -> Option<&Simulated> {
+        self.0.simulated.as_ref()
+    }
+
+    /// Who sent a request.
+    ///
+    /// # Errors
+    ///
+    /// 401 for unknown credentials, and for none where guests are not let in.
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        self.0.users.identify(headers)
+    }
+
+    /// `POST /api/images`.
+    ///
+    /// # Errors
+    ///
+    /// 422 with the fields at fault; what the provider says.
+    pub async fn create_image(&self, user: &User, id: CorrelationId, new: NewImage) -> Result<JobView, Problem> {
+        let request = new.into_request(&self.0.settings.default_image_model)?;
+        let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
+        self.check_files(user, &files, |i| format!("references[{i}].fileId"), None)?;
+        self.create(user, id, Order::Image(request)).await
+    }
+
+    /// `POST /api/videos`.
+    ///
+    /// # Errors
+    ///
+    /// 422 with the fields at fault; what the provider says.
+    pub async fn create_video(&self, user: &User, id: CorrelationId, new: NewVideo) -> Result<JobView, Problem> {
+        let settings = &self.0.settings;
+        let request = new.into_request((&settings.default_video_model, &settings.default_animate_model))?;
+        let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
+        self.check_files(user, &files, |_| "image".into(), Some(MediaKind::Image))?;
+        self.create(user, id, Order::Video(request)).await
+    }
+
+    /// `POST /api/uploads`: `body` goes to the provider as it arrives.
+    ///
+    /// # Errors
+    ///
+    /// 413, 415, 422 and 400 for forms that are not taken; what the provider says.
+    pub async fn upload<S, E>(
+        &self,
+        user: &User,
+        id: CorrelationId,
+        headers: &HeaderMap,
+        body: S,
+    ) -> Result<UploadedFile, Problem>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+    {
+        let (upload, failure) = upload::open(headers, body).await?;
+        let outcome = correlate(id, self.0.provider.upload(upload)).await;
+        let file = outcome.map_err(|error| failure.get().cloned().unwrap_or_else(|| told(&error)))?;
+        self.0.jobs.uploaded(user, file.file_id.clone());
+        Ok(file)
+    }
+
+    /// `GET /api/jobs/{jobId}`.
+    ///
+    /// # Errors
+    ///
+    /// 404 when this user has no such job.
+    pub fn job(&self, user: &User, id: &str) -> Result<JobView, Problem> {
+        let record = self.find(user, id)?;
+        Ok(view(&record))
+    }
+
+    /// `GET /api/jobs/{jobId}/result`.
+    ///
+    /// # Errors
+    ///
+    /// 404 when this user has no such job, 409 while it runs, 422 when it failed.
+    pub async fn result(&self, user: &User, id: &str) -> Result<Artifact, Problem> {
+        let record = self.find(user, id)?;
+        if let Some(artifact) = record.artifact {
+            return Ok(artifact);
+        }
+        match record.job.status {
+            JobStatus::Completed => {}
+            JobStatus::Cancelled => return Err(codes::job_cancelled()),
+            JobStatus::Failed => {
+                let error = record.job.error.map_or_else(String::new, |error| error.message.into_owned());
+                return Err(codes::job_failed(error));
+            }
+            _ => return Err(codes::job_not_finished()),
+        }
+        let outcome = correlate(record.correlation_id, self.0.provider.get_job_result(&record.job.id)).await;
+        let artifact = outcome.map_err(|error| told(&error))?;
+        self.0.jobs.update(&record.job.id, |record| record.artifact = Some(artifact.clone()));
+        Ok(artifact)
+    }
+
+    /// `GET /api/jobs/{jobId}/events`; `None` when there is nothing more to tell: 204.
+    ///
+    /// # Errors
+    ///
+    /// 404 when this user has no such job, 400 for a malformed cursor.
+    pub fn events(
+        &self,
+        user: &User,
+        id: &str,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Option<Response<EventBody>>, Problem> {
+        let id = self.find(user, id)?.job.id;
+        let cursor = last_event_id(headers, query)
+            .map_err(|error| codes::bad_request(format!("Last-Event-ID is no cursor: {error}")))?;
+        let Resume::Play(replay) = self.0.log.resume_from(id.as_str(), cursor.as_ref()) else {
+            return Ok(None);
+        };
+        telemetry::event_stream_opened();
+        let beat = self.0.heartbeat.clone().event({
+            let id = id.clone();
+            move || Event::data(line_event_json("heartbeat", &id)).name(HEARTBEAT)
+        });
+        let reset = move || Event::data(line_event_json("reset", &id));
+        Ok(Some(replay.retry(RECONNECT).heartbeat(beat).reset(reset).into_response()))
+    }
+
+    /// `GET /api/models`.
+    ///
+    /// # Errors
+    ///
+    /// What the provider says, when there is no list from before.
+    pub async fn models(&self, id: CorrelationId) -> Result<Arc<[Model]>, Problem> {
+        correlate(id, self.0.provider.models()).await.map_err(|error| told(&error))
+    }
+
+    /// `GET /healthz`: that the gateway lives, and what it stands in front of.
+    pub fn health(&self) -> serde_json::Value {
+        let provider = if self.0.simulated.is_some() { "simulator" } else { "superduperai" };
+        serde_json::json!({ "status": "ok", "provider": provider, "breakers": {} })
+    }
+
+    /// Ends every event stream at the border of an event, so that its client comes back elsewhere.
+    pub fn drain(&self) {
+        self.0.log.drain();
+    }
+
+    /// Ends all work. Jobs that run still are told as failed here; the provider goes on with them.
+    pub async fn stop(&self) {
+        self.0.stopped.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    fn find(&self, user: &User, id: &str) -> Result<Record, Problem> {
+        let id = id.parse::<JobId>().ok();
+        let record = id.and_then(|id| self.0.jobs.find(user, &id));
+        record.ok_or_else(|| codes::not_found("there is no such job"))
+    }
+
+    /// Refuses files that are not the user's own, before anything is sent.
+    fn check_files(
+        &self,
+        user: &User,
+        files: &[&FileId],
+        field: impl Fn(usize) -> String,
+        wanted: Option<MediaKind>,
+    ) -> Result<(), Problem> {
+        let problem = |file| match self.0.jobs.holding(user, file) {
+            Holding::Ready(Some(kind)) if wanted.is_some_and(|wanted| wanted != kind) => {
+                Some("is the job of a video, not of a picture")
+            }
+            Holding::Ready(_) => None,
+            Holding::NotReady => Some("is a job that has no result"),
+            Holding::Nothing => Some("is neither an upload nor a finished job of yours"),
+        };
+        let indexed = files.iter().enumerate();
+        let faults: Vec<_> =
+            indexed.filter_map(|(i, file)| Some(FieldProblem::new(field(i), problem(file)?))).collect();
+        if faults.is_empty() { Ok(()) } else { Err(codes::validation_failed(&faults)) }
+    }
+
+    /// Starts a job and its watch. Goes on when the caller leaves: what is paid for is remembered.
+    async fn create(&self, user: &User, id: CorrelationId, order: Order) -> Result<JobView, Problem> {
+        let room = || codes::store_unavailable("too many jobs are running");
+        let place = self.0.jobs.reserve().ok_or_else(room)?;
+        let (gateway, user) = (self.clone(), user.clone());
+        let started = self.0.tasks.spawn(correlate(id.clone(), async move {
+            let job = order.send(&gateway.0.provider).await.map_err(|error| told(&error))?;
+            telemetry::job_started(&job);
+            info!(job_id = %job.id, kind = %job.kind, user = user.as_str(), "job_started");
+            let record = Record { owner: user, job, created_at: SystemTime::now(), correlation_id: id, artifact: None };
+            let view = view(&record);
+            gateway.watch(record, place)?;
+            Ok(view)
+        }));
+        started.await.unwrap_or_else(|panic| {
+            error!(error = %panic, "creating_a_job_panicked");
+            Err(codes::internal())
+        })
+    }
+
+    fn watch(&self, record: Record, place: crate::jobs::Place) -> Result<(), Problem> {
+        let Inner { provider, jobs, log, tasks, stopped, .. } = &*self.0;
+        let (job, id) = (record.job.clone(), record.correlation_id.clone());
+        let publisher = log.create(job.id.as_str()).map_err(|error| {
+            error!(job_id = %job.id, error = %error, "no_event_log");
+            codes::store_unavailable("too many jobs are running")
+        })?;
+        if !jobs.insert(place, record) {
+            error!(job_id = %job.id, "the provider gave the id of a job that exists");
+            return Err(codes::internal());
+        }
+        let run = run::run(provider.clone(), Arc::clone(jobs), job, publisher, id.clone());
+        tasks.spawn(stopped.clone().run_until_cancelled_owned(correlate(id, run)));
+        Ok(())
+    }
+}
+
+/// What to ask of the provider.
+enum Order {
+    Image(ImageRequest),
+    Video(VideoRequest),
+}
+
+impl Order {
+    async fn send(self, provider: &Provider) -> Result<Job, ProviderError> {
+        match self {
+            Self::Image(request) => provider.create_image_job(request).await,
+            Self::Video(request) => provider.create_video_job(request).await,
+        }
+    }
+}
+
+fn view(record: &Record) -> JobView {
+    JobView::new(&record.job, record.created_at, &record.correlation_id)
+}
+
+/// The problem for the caller; the cause goes to the log.
+fn told(error: &ProviderError) -> Problem {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    info!(error = %error, kind = ?error.kind(), cause, "provider_error");
+    error.to_problem()
+}

@@ -1,0 +1,74 @@
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+
+use crate::{Caller, Settings};
+
+/// Scripts and styles of our own alone; pictures and videos from wherever the provider keeps them.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src 'self' data: blob: http: https:; media-src 'self' blob: http: https:; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const SCRIPT: (&str, &str) = ("text/javascript; charset=utf-8", include_str!("page/page.js"));
+const STYLE: (&str, &str) = ("text/css; charset=utf-8", include_str!("page/page.css"));
+
+/// The page with its script and style in their places.
+static HTML: LazyLock<String> = LazyLock::new(|| {
+    include_str!("page/index.html")
+        .replace("<!-- style -->", r#"<link rel="stylesheet" href="/assets/page.css">"#)
+        .replace("<!-- script -->", r#"<script type="module" src="/assets/page.js"></script>"#)
+});
+
+/// `GET /`: the demo page, with the cookie that makes a guest known again.
+pub fn page(settings: &Settings, caller: Option<Caller>) -> Response<Bytes> {
+    let interval = format!("data-heartbeat-ms=\"{}\"", settings.heartbeat.as_millis());
+    let html = HTML.replace("data-heartbeat-ms=\"15000\"", &interval);
+    let mut response = content("text/html; charset=utf-8", html.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.extend(caller.and_then(|caller| caller.cookie).map(|cookie| (SET_COOKIE, cookie)));
+    response
+}
+
+/// `GET /assets/{name}`: what the page is made of, or `None`.
+pub fn asset(name: &str) -> Option<Response<Bytes>> {
+    let (media_type, text) = match name {
+        "page.js" => SCRIPT,
+        "page.css" => STYLE,
+        _ => return None,
+    };
+    Some(content(media_type, Bytes::from_static(text.as_bytes())))
+}
+
+fn content(media_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_page_names_its_parts_and_the_heartbeat_of_this_gateway() {
+        let settings = Settings { heartbeat: Duration::from_millis(250), ..Settings::default() };
+        let html = String::from_utf8(page(&settings, None).body().to_vec()).unwrap();
+        for needed in [r#"data-heartbeat-ms="250""#, "/assets/page.js", "/assets/page.css"] {
+            assert_eq!(html.matches(needed).count(), 1, "{needed}");
+        }
+        assert!(asset("page.js").is_some() && asset("page.css").is_some() && asset("../page.js").is_none());
+    }
+}

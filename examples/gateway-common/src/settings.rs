@@ -1,0 +1,304 @@
+use std::{net::SocketAddr, time::Duration};
+
+use buttress_config::{ConfigError, Env, ExposeSecret, SecretString, parse};
+use buttress_provider::Schedule;
+use buttress_superduperai::{ApiUrl, Token};
+use tracing::warn;
+
+/// All that can be set about a gateway.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `BIND`: where to listen; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// `SUPERDUPERAI_URL` and `SUPERDUPERAI_TOKEN`: the provider, else the simulator.
+    pub provider: Option<ProviderAccess>,
+    /// `API_KEYS`: who may call with a key.
+    pub api_keys: Vec<(String, SecretString)>,
+    /// `SESSION_SECRET`: signs the cookies of guests; a random one if unset.
+    pub session_secret: Option<SecretString>,
+    /// `GUESTS`: whether callers without a key are let in.
+    pub guests: bool,
+    /// `SSE_HEARTBEAT`: the silence after which an event stream says that it lives.
+    pub heartbeat: Duration,
+    /// `SSE_RETAIN`: how long the events of a finished job are kept.
+    pub retain: Duration,
+    /// `SSE_RETAIN`: how many events of a job are kept.
+    pub retain_events: usize,
+    /// `ATTEMPT_TIMEOUT`: one request to the provider.
+    pub attempt_timeout: Duration,
+    /// `PROVIDER_TIMEOUT`: all requests of one call to the provider.
+    pub provider_timeout: Duration,
+    /// `DEFAULT_IMAGE_MODEL`
+    pub default_image_model: String,
+    /// `DEFAULT_VIDEO_MODEL`: for videos without a picture to start from.
+    pub default_video_model: String,
+    /// `DEFAULT_ANIMATE_MODEL`: for videos with one.
+    pub default_animate_model: String,
+    /// `LOG`: how log lines look.
+    pub log: LogFormat,
+    /// `SHUTDOWN_GRACE`: how long running requests may take to finish.
+    pub shutdown_grace: Duration,
+    /// `SIM_STEP`: the simulator's time for each step of a job.
+    pub sim_step: Duration,
+    /// When to look after jobs; the provider's usual times if `None`. Not a variable.
+    pub schedule: Option<Schedule>,
+}
+
+/// Where the provider is, and how it knows us.
+#[derive(Clone, Debug)]
+pub struct ProviderAccess {
+    /// Its address.
+    pub url: ApiUrl,
+    /// Our credentials.
+    pub token: Token,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bind: ([127, 0, 0, 1], 3000).into(),
+            provider: None,
+            api_keys: Vec::new(),
+            session_secret: None,
+            guests: true,
+            heartbeat: Duration::from_secs(15),
+            retain: Duration::from_secs(600),
+            retain_events: 1000,
+            attempt_timeout: Duration::from_secs(10),
+            provider_timeout: Duration::from_secs(30),
+            default_image_model: "comfyui/flux".into(),
+            default_video_model: "google-cloud/veo2-text2video".into(),
+            default_animate_model: "comfyui/ltx".into(),
+            log: LogFormat::Pretty,
+            shutdown_grace: Duration::from_secs(10),
+            sim_step: Duration::from_millis(400),
+            schedule: None,
+        }
+    }
+}
+
+/// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
+const NOT_YET: [&str; 21] = [
+    "REDIS_URL",
+    "STATE_DIR",
+    "USER_LIMIT",
+    "IP_LIMIT",
+    "IMAGE_LIMIT",
+    "VIDEO_LIMIT",
+    "PROVIDER_LIMIT",
+    "TRUSTED_PROXIES",
+    "CLIENT_ADDR_HEADER",
+    "RETRY_ATTEMPTS",
+    "RETRY_BASE",
+    "RETRY_CAP",
+    "BREAKER",
+    "BREAKER_FAILURE_RATIO",
+    "BREAKER_WINDOW",
+    "BREAKER_MIN_CALLS",
+    "BREAKER_COOL_DOWN",
+    "BREAKER_TRIALS",
+    "IDEMPOTENCY_TTL",
+    "ENVELOPE",
+    "SENTRY_DSN",
+];
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+impl Settings {
+    /// Reads the settings from variables.
+    ///
+    /// # Errors
+    ///
+    /// Every fault, each with its variable, what is wrong, and an example.
+    pub fn read(mut env: Env) -> Result<Self, ConfigError> {
+        let mut settings = Self::default();
+        settings.read_server(&mut env);
+        settings.read_users(&mut env);
+        settings.read_provider(&mut env);
+        settings.read_events(&mut env);
+        for name in NOT_YET {
+            env.refuse(name, "is not available in this version: unset it");
+        }
+        env.finish()?;
+        Ok(settings)
+    }
+
+    /// Says in the log which secrets are missing or easily guessed.
+    pub fn warn_of_weak_secrets(&self) {
+        match &self.session_secret {
+            None if self.guests => warn!("SESSION_SECRET is unset: guests are forgotten when this process ends"),
+            Some(secret) if weak(secret) => warn!("SESSION_SECRET is short: it can be guessed"),
+            _ => {}
+        }
+        for (name, _) in self.api_keys.iter().filter(|(_, key)| weak(key)) {
+            warn!(name, "this API key is short: it can be guessed");
+        }
+    }
+
+    fn read_server(&mut self, env: &mut Env) {
+        put(&mut self.bind, env.read("BIND", "127.0.0.1:3000", str::parse));
+        let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
+        put(&mut self.log, env.read("LOG", "json", parse::one_of(&formats)));
+        put(&mut self.shutdown_grace, env.read("SHUTDOWN_GRACE", "10s", parse::duration_in(MILLISECOND..=HOUR)));
+    }
+
+    fn read_users(&mut self, env: &mut Env) {
+        put(&mut self.api_keys, env.read_secret("API_KEYS", "alice=KEY,bob=KEY", parse::named_secrets(1)));
+        self.session_secret =
+            env.read_secret("SESSION_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", parse::secret_of(1));
+        put(&mut self.guests, env.read("GUESTS", "off", parse::switch));
+        if !self.guests && !env.is_set("API_KEYS") {
+            env.fault("GUESTS", "is off while API_KEYS is unset: nobody could call", Some("on"));
+        }
+    }
+
+    fn read_provider(&mut self, env: &mut Env) {
+        let url = env.read("SUPERDUPERAI_URL", "https://editor.superduperai.co", ApiUrl::new);
+        let token = env.read_secret("SUPERDUPERAI_TOKEN", "TOKEN", |token| Token::new(token.expose_secret()));
+        match (env.is_set("SUPERDUPERAI_URL"), env.is_set("SUPERDUPERAI_TOKEN")) {
+            (true, false) => env.fault("SUPERDUPERAI_TOKEN", "is needed with SUPERDUPERAI_URL", None),
+            (false, true) => {
+                let example = Some("https://editor.superduperai.co");
+                env.fault("SUPERDUPERAI_URL", "is needed with SUPERDUPERAI_TOKEN", example);
+            }
+            _ => self.provider = url.zip(token).map(|(url, token)| ProviderAccess { url, token }),
+        }
+        let timeout = || parse::duration_in(10 * MILLISECOND..=HOUR);
+        put(&mut self.attempt_timeout, env.read("ATTEMPT_TIMEOUT", "10s", timeout()));
+        put(&mut self.provider_timeout, env.read("PROVIDER_TIMEOUT", "30s", timeout()));
+        self.attempt_timeout = self.attempt_timeout.min(self.provider_timeout);
+        put(&mut self.default_image_model, env.read("DEFAULT_IMAGE_MODEL", "comfyui/flux", model));
+        put(&mut self.default_video_model, env.read("DEFAULT_VIDEO_MODEL", "google-cloud/veo2-text2video", model));
+        put(&mut self.default_animate_model, env.read("DEFAULT_ANIMATE_MODEL", "comfyui/ltx", model));
+        put(&mut self.sim_step, env.read("SIM_STEP", "400ms", parse::duration_in(MILLISECOND..=HOUR)));
+    }
+
+    fn read_events(&mut self, env: &mut Env) {
+        put(&mut self.heartbeat, env.read("SSE_HEARTBEAT", "15s", parse::duration_in(10 * MILLISECOND..=HOUR)));
+        if let Some((age, events)) = env.read("SSE_RETAIN", "10m / 1000 events", retain) {
+            self.retain = age;
+            put(&mut self.retain_events, events);
+        }
+    }
+}
+
+fn weak(secret: &SecretString) -> bool {
+    secret.expose_secret().len() < 16
+}
+
+fn put<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+fn model(name: &str) -> Result<String, &'static str> {
+    let fits = name.len() <= 200 && name.bytes().all(|b| b.is_ascii_graphic());
+    if fits { Ok(name.to_owned()) } else { Err("it is the name of a model, without spaces") }
+}
+
+/// `10m`, `10m / 1000` or `10m / 1000 events`.
+fn retain(text: &str) -> Result<(Duration, Option<usize>), String> {
+    let (age, events) = text.split_once('/').map_or((text, None), |(age, events)| (age, Some(events)));
+    let age = parse::duration_in(Duration::from_secs(1)..=7 * DAY)(age.trim())?;
+    let count = |events: &str| {
+        let count = events.trim().strip_suffix("events").unwrap_or(events).trim();
+        parse::number_in(1..=1_000_000)(count)
+    };
+    Ok((age, events.map(count).transpose()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        Settings::read(Env::of(variables.iter().copied())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_set_is_the_table_of_defaults() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.bind.to_string(), "127.0.0.1:3000");
+        assert!(settings.guests && settings.provider.is_none() && settings.api_keys.is_empty());
+        assert_eq!((settings.retain, settings.retain_events), (Duration::from_secs(600), 1000));
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_with_an_example_and_without_secrets() {
+        let error = read(&[
+            ("BIND", "localhost"),
+            ("GUESTS", "no"),
+            ("SUPERDUPERAI_TOKEN", "tok\u{e4}n-hunter2"),
+            ("SSE_HEARTBEAT", "15"),
+            ("SSE_RETAIN", "10m / many"),
+            ("ATTEMPT_TIMEOUT", "0s"),
+            ("API_KEYS", "hunter2"),
+            ("LOG", "xml"),
+            ("REDIS_URL", "redis://127.0.0.1"),
+        ])
+        .unwrap_err();
+        for name in ["BIND", "GUESTS", "SUPERDUPERAI_TOKEN", "SUPERDUPERAI_URL", "SSE_HEARTBEAT", "SSE_RETAIN"] {
+            assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
+        }
+        for name in ["ATTEMPT_TIMEOUT", "API_KEYS", "LOG", "REDIS_URL"] {
+            assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_exist_yet_is_refused_and_not_ignored() {
+        for name in NOT_YET {
+            assert!(read(&[(name, "1")]).unwrap_err().contains("not available"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_provider_has_an_address_and_a_token_or_neither() {
+        let url = ("SUPERDUPERAI_URL", "https://editor.superduperai.co");
+        let token = ("SUPERDUPERAI_TOKEN", "0123456789abcdef0123456789abcdef");
+        assert!(read(&[url, token]).unwrap().provider.is_some());
+        assert!(read(&[url]).unwrap_err().contains("SUPERDUPERAI_TOKEN: is needed"));
+        assert!(read(&[token]).unwrap_err().contains("SUPERDUPERAI_URL: is needed"));
+    }
+
+    #[test]
+    fn a_gateway_that_nobody_could_call_is_refused() {
+        assert!(read(&[("GUESTS", "off")]).unwrap_err().contains("nobody could call"));
+        assert!(!read(&[("GUESTS", "off"), ("API_KEYS", "alice=k")]).unwrap().guests);
+    }
+
+    #[test]
+    fn retention_is_a_time_and_perhaps_a_number() {
+        for (text, age, events) in [("5m", 300, None), ("5m/7", 300, Some(7)), ("10m / 1000 events", 600, Some(1000))] {
+            assert_eq!(retain(text), Ok((Duration::from_secs(age), events)), "{text}");
+        }
+        for bad in ["", "/", "5m/", "5m/0", "0s", "5m/7/8"] {
+            assert!(retain(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_in_debug() {
+        let settings = read(&[
+            ("API_KEYS", "alice=hunter2"),
+            ("SESSION_SECRET", "hunter2-hunter2"),
+            ("SUPERDUPERAI_URL", "http://127.0.0.1:1"),
+            ("SUPERDUPERAI_TOKEN", "hunter2hunter2hunter2hunter2hunter2"),
+        ]);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,127 @@
+//! What callers of the gateway see when the provider fails.
+
+use std::time::Duration;
+
+use buttress_tests::{
+    Gateway,
+    http::{Answer, Event, Http},
+};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use superduperai_sim::{Fault, Then};
+
+const IMAGES: &str = "/api/v1/file/generate-image";
+
+async fn image(client: &Http) -> Answer {
+    client.post("/api/images", &json!({ "prompt": "a paper boat" })).await
+}
+
+fn link<'a>(job: &'a Value, name: &str) -> &'a str {
+    job["links"][name].as_str().expect("a job has links")
+}
+
+fn until_the_end(_: &[Event]) -> bool {
+    false
+}
+
+#[tokio::test]
+async fn each_answer_of_the_provider_has_its_code() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    client.get("/api/models").await;
+    let table = [
+        (401, 502, "provider_unauthorized", false),
+        (402, 502, "provider_insufficient_credit", false),
+        (400, 502, "provider_rejected", false),
+        (500, 503, "provider_unavailable", true),
+        (502, 503, "provider_unavailable", true),
+        (503, 503, "provider_unavailable", true),
+        (524, 504, "provider_timeout", true),
+    ];
+    for (theirs, ours, code, retryable) in table {
+        let status = StatusCode::from_u16(theirs).unwrap();
+        gateway.sim().add_fault(Fault::new(
+            Method::POST,
+            IMAGES,
+            superduperai_sim::Answer::new(status).body("upstream-secret <html>"),
+        ));
+        let answer = image(&client).await;
+        assert_eq!(answer.failure(), (ours, code.into()), "{theirs}");
+        assert_eq!(answer.error()["retryable"], retryable, "{theirs}");
+        assert_eq!(answer.headers.contains_key("retry-after"), ours == 503, "{theirs}");
+        assert!(theirs < 500 || !String::from_utf8_lossy(&answer.body).contains("upstream-secret"), "{theirs}");
+    }
+    assert!(gateway.sim().jobs().is_empty());
+}
+
+#[tokio::test]
+async fn a_wait_that_the_provider_asks_for_is_passed_on() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    let later = std::time::SystemTime::now() + Duration::from_secs(90);
+    for (value, least, most) in [("7".to_owned(), 7, 7), (httpdate::fmt_http_date(later), 80, 90)] {
+        let reply = superduperai_sim::Answer::new(StatusCode::TOO_MANY_REQUESTS).header("retry-after", &value);
+        gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, reply));
+        let answer = image(&client).await;
+        assert_eq!(answer.failure(), (429, "rate_limited".into()));
+        let wait: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((least..=most).contains(&wait), "{value}: {wait}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_answer_was_lost_is_found_again_and_paid_once() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, Then::DropBefore));
+    let answer = image(&client).await;
+    assert_eq!(answer.status, 202, "{:?}", answer.body);
+    assert_eq!(gateway.sim().jobs().len(), 1);
+    let events = client.events(link(&answer.data(), "events"), &[], until_the_end).await;
+    assert_eq!(events.last().unwrap().name, "completed");
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_is_a_timeout_and_not_a_hang() {
+    let gateway = Gateway::start(|settings| {
+        settings.attempt_timeout = Duration::from_millis(300);
+        settings.provider_timeout = Duration::from_secs(3);
+    })
+    .await;
+    gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, Then::Hang));
+    assert_eq!(image(&gateway.guest().await).await.failure(), (504, "provider_timeout".into()));
+}
+
+#[tokio::test]
+async fn a_provider_that_dies_in_the_middle_of_a_job_leads_to_an_event_and_an_answer() {
+    let slow = superduperai_sim::Settings::default().step(Duration::from_secs(60));
+    let mut gateway = Gateway::start_with(slow, |_| {}).await;
+    let client = gateway.guest().await;
+    let job = image(&client).await.data();
+    gateway.kill_sim().await;
+    let events = client.events(link(&job, "events"), &[], until_the_end).await;
+    assert!(events.iter().any(|event| event.json()["step"] == "provider_unreachable"), "{events:?}");
+    let last = events.last().unwrap();
+    assert_eq!((last.name.as_str(), &last.json()["error"]["code"]), ("failed", &json!("provider_unavailable")));
+    assert_eq!(client.get(link(&job, "self")).await.data()["status"], "failed");
+    assert_eq!(client.get(link(&job, "result")).await.failure(), (422, "job_failed".into()));
+    assert_eq!(image(&client).await.failure(), (503, "provider_unavailable".into()));
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_does_not_lose_what_is_paid_for() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    client.get("/api/models").await;
+    gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, Then::Delay(Duration::from_millis(300))));
+    let leaving = tokio::time::timeout(Duration::from_millis(100), image(&client)).await;
+    assert!(leaving.is_err(), "the caller left before the answer");
+    let looked_after =
+        || gateway.sim().requests().iter().any(|request| request.path.starts_with("/api/v1/events/file."));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !looked_after() {
+        assert!(tokio::time::Instant::now() < deadline, "the job is watched all the same");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(gateway.sim().jobs().len(), 1);
+}
