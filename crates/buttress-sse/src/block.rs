@@ -4,14 +4,20 @@ use std::mem;
 
 use bytes::Bytes;
 
-use crate::message::{Message, Text};
+use crate::{
+    message::{Message, Text},
+    small::Small,
+};
 
 /// What the lines since the last blank one have set.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     data: Data,
-    name: Option<Bytes>,
-    id: Option<Bytes>,
+    name: Small,
+    id: Small,
+    has_id: bool,
+    /// Bytes of all values so far, also of those that others have taken the place of.
+    len: usize,
 }
 
 #[derive(Debug, Default)]
@@ -25,75 +31,65 @@ enum Data {
 }
 
 impl Block {
+    #[inline]
     pub(crate) fn push_data(&mut self, line: Bytes) {
-        self.data = match mem::take(&mut self.data) {
-            Data::None => Data::One(line),
+        self.len += line.len() + usize::from(self.is_event());
+        match &mut self.data {
+            Data::None => self.data = Data::One(line),
             Data::One(first) => {
                 let mut lines = Vec::with_capacity(2 * (first.len() + line.len() + 1));
-                lines.extend_from_slice(&first);
-                Data::Many(join(lines, &line))
+                lines.extend_from_slice(first);
+                join(&mut lines, &line);
+                self.data = Data::Many(lines);
             }
-            Data::Many(lines) => Data::Many(join(lines, &line)),
-        };
+            Data::Many(lines) => join(lines, &line),
+        }
     }
 
-    pub(crate) fn set_name(&mut self, name: Bytes) {
-        self.name = Some(name);
+    #[inline]
+    pub(crate) fn set_name(&mut self, name: &[u8]) {
+        self.len += name.len();
+        self.name = Small::decode(name);
     }
 
     /// Without effect when it holds NUL (SSE-9).
-    pub(crate) fn set_id(&mut self, id: Bytes) {
-        if memchr::memchr(0, &id).is_none() {
-            self.id = Some(id);
+    #[inline]
+    pub(crate) fn set_id(&mut self, id: &[u8]) {
+        self.len += id.len();
+        if !id.contains(&0) {
+            self.id = Small::decode(id);
+            self.has_id = true;
         }
     }
 
-    /// Bytes held until the block ends.
+    /// Bytes received for it; it holds no more.
     pub(crate) fn len(&self) -> usize {
-        let data = match &self.data {
-            Data::None => 0,
-            Data::One(line) => line.len(),
-            Data::Many(lines) => lines.len(),
-        };
-        data + self.name.as_ref().map_or(0, Bytes::len) + self.id.as_ref().map_or(0, Bytes::len)
+        self.len
     }
 
-    /// Ends the block at its blank line: the id is committed in any case (SSE-9), a message is
-    /// made only if there was a data line (SSE-7), and the name is forgotten (SSE-8).
-    pub(crate) fn dispatch(&mut self, last_id: &mut LastId) -> Option<Message> {
-        if let Some(id) = self.id.take() {
-            *last_id = LastId { text: Text::decode(id), attached: true };
+    /// Whether its blank line makes an event of it: only if there was a data line (SSE-7).
+    pub(crate) fn is_event(&self) -> bool {
+        !matches!(self.data, Data::None)
+    }
+
+    /// Ends the block at its blank line: the id is committed in any case (SSE-9), the name is
+    /// forgotten (SSE-8).
+    #[inline]
+    pub(crate) fn end(&mut self, last_id: &mut Small) -> Message {
+        if mem::take(&mut self.has_id) {
+            mem::swap(last_id, &mut self.id);
         }
-        let name = self.name.take();
+        self.len = 0;
         let data = match mem::take(&mut self.data) {
-            Data::None => return None,
+            Data::None => Bytes::new(),
             Data::One(line) => line,
             Data::Many(lines) => lines.into(),
         };
-        let name = name.map(Text::decode).unwrap_or_default();
-        Some(Message { name, data: Text::decode(data), id: last_id.text.clone() })
+        Message { name: mem::take(&mut self.name), data: Text::decode(data), id: last_id.clone() }
     }
 }
 
-/// The id that holds until another comes.
-#[derive(Debug, Default)]
-pub(crate) struct LastId {
-    pub(crate) text: Text,
-    /// It still lies in a chunk of the stream and keeps all of it alive.
-    attached: bool,
-}
-
-impl LastId {
-    /// Lets go of the chunk, which may be much larger than the id and is to be used again.
-    pub(crate) fn detach(&mut self) {
-        if mem::take(&mut self.attached) {
-            self.text = self.text.detach();
-        }
-    }
-}
-
-fn join(mut lines: Vec<u8>, line: &[u8]) -> Vec<u8> {
+fn join(lines: &mut Vec<u8>, line: &[u8]) {
     lines.push(b'\n');
     lines.extend_from_slice(line);
-    lines
 }

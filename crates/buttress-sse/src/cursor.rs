@@ -1,6 +1,9 @@
 use std::{error::Error, fmt, str::FromStr};
 
-use crate::encode::{DIGITS, decimal};
+use crate::{
+    encode::{DIGITS, decimal},
+    small::Small,
+};
 
 /// A position in one event log: right after one of its events.
 ///
@@ -43,7 +46,7 @@ impl Cursor {
     /// The part that tells its stream from every other.
     #[must_use]
     pub fn epoch(&self) -> &str {
-        self.epoch.as_str()
+        self.epoch.0.as_str()
     }
 
     pub(crate) fn is_of(&self, epoch: &Epoch) -> bool {
@@ -52,7 +55,7 @@ impl Cursor {
 
     /// The text, in `buffer`; a cursor of this crate always fits.
     pub(crate) fn write<'a>(&self, buffer: &'a mut [u8; Self::MAX_LEN]) -> &'a [u8] {
-        let epoch = self.epoch.as_str().as_bytes();
+        let epoch = self.epoch.0.as_bytes();
         let mut digits = [0; DIGITS];
         let digits = decimal(self.offset, &mut digits);
         let end = epoch.len() + 1 + digits.len();
@@ -65,7 +68,7 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.epoch.as_str(), self.offset)
+        write!(f, "{}-{}", self.epoch.0.as_str(), self.offset)
     }
 }
 
@@ -103,25 +106,17 @@ impl fmt::Display for MalformedCursor {
 impl Error for MalformedCursor {}
 
 /// What one stream's cursors have in common and no other's have.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Epoch(Text);
-
-/// Short ones lie inline, so that giving an event its cursor allocates nothing.
-/// Which form holds a text depends on its length alone, so equal texts are equal values.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Text {
-    Short { len: u8, bytes: [u8; SHORT] },
-    Long(Box<str>),
-}
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Epoch(Small);
 
 impl Epoch {
     /// A new one that nobody can guess.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; SHORT];
+        let mut bytes = [0; LETTERS];
         getrandom::fill(&mut bytes)?;
         // 256 is a multiple of 32, so every letter is equally likely.
         let bytes = bytes.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]);
-        Ok(Self(Text::Short { len: bytes.len() as u8, bytes }))
+        Ok(Self(Small::decode(&bytes)))
     }
 
     fn parse(text: &str) -> Result<Self, MalformedCursor> {
@@ -129,33 +124,14 @@ impl Epoch {
         if text.is_empty() || !text.bytes().all(allowed) {
             return Err(MalformedCursor(()));
         }
-        let Some(room) = SHORT.checked_sub(text.len()) else {
-            return Ok(Self(Text::Long(text.into())));
-        };
-        let mut bytes = [0; SHORT];
-        bytes[..SHORT - room].copy_from_slice(text.as_bytes());
-        Ok(Self(Text::Short { len: text.len() as u8, bytes }))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        match &self.0 {
-            // ASCII by construction.
-            Text::Short { len, bytes } => str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default(),
-            Text::Long(text) => text,
-        }
-    }
-}
-
-impl fmt::Debug for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
+        Ok(Self(Small::new(text)))
     }
 }
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Letters of a drawn epoch, five bits each.
-const SHORT: usize = 16;
+/// Of a drawn epoch, five bits each.
+const LETTERS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -187,7 +163,7 @@ mod tests {
     // SSE-51
     #[test]
     fn a_foreign_cursor_of_up_to_128_bytes_is_well_formed() {
-        for epoch in [1, SHORT, SHORT + 1, 126] {
+        for epoch in [1, LETTERS, 38, 39, 126] {
             let text = format!("{}-1", "x".repeat(epoch));
             assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
         }

@@ -3,8 +3,8 @@ use std::{error::Error, fmt};
 /// A stream asked to hold more than its reader allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeError {
-    kind: DecodeErrorKind,
-    limit: usize,
+    pub(crate) kind: DecodeErrorKind,
+    pub(crate) limit: usize,
 }
 
 /// What was too long.
@@ -18,14 +18,6 @@ pub enum DecodeErrorKind {
 }
 
 impl DecodeError {
-    pub(crate) fn line(limit: usize) -> Self {
-        Self { kind: DecodeErrorKind::LineTooLong, limit }
-    }
-
-    pub(crate) fn event(limit: usize) -> Self {
-        Self { kind: DecodeErrorKind::EventTooLong, limit }
-    }
-
     /// What was too long.
     #[must_use]
     pub fn kind(&self) -> DecodeErrorKind {

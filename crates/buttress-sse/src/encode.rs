@@ -18,25 +18,17 @@ pub(crate) struct Block<'a> {
 impl Block<'_> {
     /// The block and the blank line that ends it.
     pub(crate) fn encode(self) -> Bytes {
+        let Self { comment, retry, id, name, data } = self;
         let mut digits = [0; DIGITS];
-        let retry = self.retry.map(|wait| decimal(millis(wait), &mut digits));
-        let fields = [
-            (COMMENT, self.comment, true),
-            (RETRY, retry, false),
-            (ID, self.id, false),
-            (NAME, self.name, false),
-            (DATA, self.data, true),
-        ];
-        let mut len = 1;
-        for (label, value, split) in fields {
-            len += value.map_or(0, |value| field_len(label, value, split));
-        }
+        let retry = retry.map(|wait| decimal(millis(wait), &mut digits));
+        let (comment_len, data_len) = (text_len(COMMENT, comment), text_len(DATA, data));
+        let len = comment_len + line_len(RETRY, retry) + line_len(ID, id) + line_len(NAME, name) + data_len + 1;
         let mut out = Vec::with_capacity(len);
-        for (label, value, split) in fields {
-            if let Some(value) = value {
-                put_field(&mut out, label, value, split);
-            }
-        }
+        put_text(&mut out, COMMENT, comment, comment_len);
+        put_line(&mut out, RETRY, retry);
+        put_line(&mut out, ID, id);
+        put_line(&mut out, NAME, name);
+        put_text(&mut out, DATA, data, data_len);
         out.push(b'\n');
         debug_assert_eq!(out.len(), len, "reserved exactly");
         Bytes::from(out)
@@ -62,26 +54,29 @@ pub(crate) fn decimal(mut number: u64, buffer: &mut [u8; DIGITS]) -> &[u8] {
     }
 }
 
-fn field_len(label: &[u8], value: &[u8], split: bool) -> usize {
-    if split {
-        Lines(Some(value)).map(|line| label.len() + line.len() + 1).sum()
-    } else {
-        label.len() + value.len() + 1
+fn line_len(label: &[u8], value: Option<&[u8]>) -> usize {
+    value.map_or(0, |value| label.len() + value.len() + 1)
+}
+
+fn text_len(label: &[u8], text: Option<&[u8]>) -> usize {
+    Lines(text).map(|line| line_len(label, Some(line))).sum()
+}
+
+fn put_line(out: &mut Vec<u8>, label: &[u8], value: Option<&[u8]>) {
+    if let Some(value) = value {
+        out.extend_from_slice(label);
+        out.extend_from_slice(value);
+        out.push(b'\n');
     }
 }
 
-fn put_field(out: &mut Vec<u8>, label: &[u8], value: &[u8], split: bool) {
-    if split {
-        Lines(Some(value)).for_each(|line| put_line(out, label, line));
+fn put_text(out: &mut Vec<u8>, label: &[u8], text: Option<&[u8]>, len: usize) {
+    // A second line always makes the text longer, so this is one, which need not be searched again.
+    if len == line_len(label, text) {
+        put_line(out, label, text);
     } else {
-        put_line(out, label, value);
+        Lines(text).for_each(|line| put_line(out, label, Some(line)));
     }
-}
-
-fn put_line(out: &mut Vec<u8>, label: &[u8], value: &[u8]) {
-    out.extend_from_slice(label);
-    out.extend_from_slice(value);
-    out.push(b'\n');
 }
 
 /// The lines of a text, whichever of CR, LF and CRLF ends them. A text that ends in one has an

@@ -4,16 +4,20 @@ use bytes::{Buf, Bytes};
 use memchr::memchr2;
 
 use crate::{
-    DecodeError, Frame,
-    block::{Block, LastId},
-    line::{self, Field, Foresight, LONGEST_NAME},
+    DecodeError, DecodeErrorKind, Frame,
+    block::Block,
+    edge::Edge,
+    line::{self, Field},
+    partial::Partial,
+    small::Small,
 };
 
 /// Takes an event stream apart as a browser does, from chunks of any size.
 ///
 /// It follows the event stream grammar of WHATWG HTML to the letter: the same frames come out
 /// however the bytes are cut, no bytes make it panic, bytes that are no UTF-8 become U+FFFD, and
-/// the work is linear in the bytes. What lies within one chunk is neither copied nor allocated.
+/// the work is linear in the bytes. Data that lies within one chunk as one line stays there: the
+/// message shares the chunk, and neither copies nor allocates.
 ///
 /// A line or an event beyond its limit is an error and never cut short; comments and unknown
 /// fields are not held and have no limit.
@@ -42,24 +46,23 @@ use crate::{
 pub struct Decoder {
     max_line: usize,
     max_event: usize,
-    /// Bytes of the byte order mark seen so far; all of them once it is settled.
-    mark: usize,
-    /// The last line ended in CR: an LF that comes next belongs to it.
-    after_cr: bool,
+    edge: Edge,
     partial: Partial,
     block: Block,
-    last_id: LastId,
+    last_id: Small,
     retry: Option<Duration>,
     failed: Option<DecodeError>,
 }
 
-/// The line whose end has not arrived.
-#[derive(Debug)]
-enum Partial {
-    /// Its bytes so far; without any, no line has begun.
-    Held(Vec<u8>),
-    /// Nothing of it matters but its end.
-    Skipped(Field),
+/// What a line was the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// An event, which the block now holds.
+    Event,
+    /// A reconnection time, which the decoder now holds.
+    Retry,
+    Comment,
 }
 
 impl Decoder {
@@ -74,11 +77,10 @@ impl Decoder {
         Self {
             max_line: Self::DEFAULT_MAX_LINE,
             max_event: Self::DEFAULT_MAX_EVENT,
-            mark: 0,
-            after_cr: false,
-            partial: Partial::Held(Vec::new()),
+            edge: Edge::default(),
+            partial: Partial::default(),
             block: Block::default(),
-            last_id: LastId::default(),
+            last_id: Small::default(),
             retry: None,
             failed: None,
         }
@@ -90,7 +92,7 @@ impl Decoder {
         Self { max_line: bytes, ..self }
     }
 
-    /// The most bytes that the data, name and id of one event may have together.
+    /// The most bytes that the lines of one event may have together, without their field names.
     #[must_use]
     pub fn max_event(self, bytes: usize) -> Self {
         Self { max_event: bytes, ..self }
@@ -107,19 +109,17 @@ impl Decoder {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        self.enter(chunk);
-        match self.scan(chunk) {
-            Ok((frame, used)) => {
-                chunk.advance(used);
-                if frame.is_none() {
-                    self.last_id.detach();
-                }
-                Ok(frame)
-            }
-            Err(error) => {
-                self.failed = Some(error);
-                Err(error)
-            }
+        if self.edge.matters() && self.edge.step_over(chunk) {
+            self.partial = Partial::Skipped(Field::Unknown);
+        }
+        let (found, used) = self.scan(chunk);
+        chunk.advance(used);
+        match found {
+            Ok(Found::Nothing) => Ok(None),
+            Ok(Found::Event) => Ok(Some(Frame::Message(self.block.end(&mut self.last_id)))),
+            Ok(Found::Retry) => Ok(self.retry.map(Frame::Retry)),
+            Ok(Found::Comment) => Ok(Some(Frame::Comment)),
+            Err(kind) => Err(self.fail(kind)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Decoder {
     /// `Last-Event-ID`.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
-        self.last_id.text.as_str()
+        self.last_id.as_str()
     }
 
     /// How long the stream asked to wait before a reconnect, if it did.
@@ -144,125 +144,103 @@ impl Decoder {
         self.retry
     }
 
-    /// Steps over what only the place in the stream explains: the byte order mark at its start
-    /// (SSE-3), and the LF of a CRLF that was cut in two.
-    fn enter(&mut self, chunk: &mut Bytes) {
-        while self.mark < MARK.len() {
-            match chunk.first() {
-                None => return,
-                Some(&byte) if byte == MARK[self.mark] => {
-                    self.mark += 1;
-                    chunk.advance(1);
-                }
-                Some(_) => {
-                    // What has been taken is no mark but the start of a line, and of no known field.
-                    if self.mark > 0 {
-                        self.partial = Partial::Skipped(Field::Unknown);
-                    }
-                    self.mark = MARK.len();
-                }
-            }
-        }
-        if self.after_cr && !chunk.is_empty() {
-            self.after_cr = false;
-            if chunk[0] == b'\n' {
-                chunk.advance(1);
-            }
-        }
-    }
-
     /// Line by line up to the first frame, and how many bytes that took.
-    fn scan(&mut self, chunk: &Bytes) -> Result<(Option<Frame>, usize), DecodeError> {
+    fn scan(&mut self, chunk: &Bytes) -> (Result<Found, DecodeErrorKind>, usize) {
+        let bytes = &chunk[..];
         let mut at = 0;
-        while at < chunk.len() {
-            let Some(len) = line_len(&chunk[at..]) else {
-                self.hold(&chunk[at..])?;
-                break;
+        while at < bytes.len() {
+            let start = at;
+            let Some(len) = line_len(&bytes[start..]) else {
+                return (self.partial.push(&bytes[start..], self.max_line).map(|()| Found::Nothing), bytes.len());
             };
-            let end = at + len;
-            let frame = self.line(chunk, at, end)?;
-            at = end + 1;
-            if chunk[end] == b'\r' {
-                match chunk.get(at) {
-                    Some(b'\n') => at += 1,
-                    Some(_) => {}
-                    // Not waited for: the line has ended (SSE-12).
-                    None => self.after_cr = true,
-                }
-            }
-            if frame.is_some() {
-                return Ok((frame, at));
+            let end = start + len;
+            at = self.line_end(bytes, end);
+            let found = if self.partial.has_begun() {
+                self.rest_of_line(&bytes[start..end])
+            } else {
+                self.whole_line(chunk, start, end)
+            };
+            if found != Ok(Found::Nothing) {
+                return (found, at);
             }
         }
-        Ok((None, chunk.len()))
+        (Ok(Found::Nothing), at)
     }
 
-    /// A line has ended, whose last piece (if not all of it) lies at `start..end`.
-    fn line(&mut self, chunk: &Bytes, start: usize, end: usize) -> Result<Option<Frame>, DecodeError> {
-        match &self.partial {
-            Partial::Held(held) if held.is_empty() => return self.whole_line(chunk, start, end),
-            Partial::Held(_) => self.hold(&chunk[start..end])?,
-            Partial::Skipped(_) => {}
+    /// Where the line begins that follows the one that ends at `end`.
+    #[inline]
+    fn line_end(&mut self, bytes: &[u8], end: usize) -> usize {
+        let next = end + 1;
+        if bytes[end] == b'\n' {
+            return next;
         }
-        match mem::replace(&mut self.partial, Partial::Held(Vec::new())) {
-            Partial::Held(line) => self.whole_line(&line.into(), 0, usize::MAX),
-            Partial::Skipped(field) => Ok((field == Field::Comment).then_some(Frame::Comment)),
+        match bytes.get(next) {
+            Some(b'\n') => next + 1,
+            Some(_) => next,
+            // Not waited for: the line has ended (SSE-12).
+            None => {
+                self.edge.note_cr();
+                next
+            }
         }
     }
 
-    fn whole_line(&mut self, source: &Bytes, start: usize, end: usize) -> Result<Option<Frame>, DecodeError> {
-        let end = end.min(source.len());
-        if start == end {
-            return Ok(self.block.dispatch(&mut self.last_id).map(Frame::Message));
+    /// The end of a line whose beginning came in earlier chunks.
+    fn rest_of_line(&mut self, piece: &[u8]) -> Result<Found, DecodeErrorKind> {
+        self.partial.push(piece, self.max_line)?;
+        match mem::take(&mut self.partial) {
+            Partial::Held(line) => {
+                let line = Bytes::from(line);
+                self.whole_line(&line, 0, line.len())
+            }
+            Partial::Skipped(Field::Comment) => Ok(Found::Comment),
+            Partial::Skipped(_) => Ok(Found::Nothing),
         }
-        let (field, value) = line::split(&source[start..end]);
+    }
+
+    // Inlined at both places: a call for each line costs as much as the line.
+    #[inline(always)]
+    fn whole_line(&mut self, source: &Bytes, start: usize, end: usize) -> Result<Found, DecodeErrorKind> {
+        let line = &source[start..end];
+        if line.is_empty() {
+            return Ok(self.blank_line());
+        }
+        let (field, value) = line::split(line);
         match field {
-            Field::Comment => return Ok(Some(Frame::Comment)),
-            Field::Unknown => return Ok(None),
-            Field::Data | Field::Name | Field::Id | Field::Retry => self.check_line(end - start)?,
-        }
-        let value = start + value;
-        match field {
-            Field::Data => self.block.push_data(source.slice(value..end)),
-            Field::Name => self.block.set_name(source.slice(value..end)),
-            Field::Id => self.block.set_id(source.slice(value..end)),
-            _ => {
-                let retry = line::retry(&source[value..end]);
-                self.retry = retry.or(self.retry);
-                return Ok(retry.map(Frame::Retry));
+            Field::Comment => return Ok(Found::Comment),
+            Field::Unknown => return Ok(Found::Nothing),
+            _ if line.len() > self.max_line => return Err(DecodeErrorKind::LineTooLong),
+            Field::Data => self.block.push_data(source.slice(start + value..end)),
+            Field::Name => self.block.set_name(&line[value..]),
+            Field::Id => self.block.set_id(&line[value..]),
+            Field::Retry => {
+                let wait = line::retry(&line[value..]);
+                self.retry = wait.or(self.retry);
+                return Ok(if wait.is_some() { Found::Retry } else { Found::Nothing });
             }
         }
-        self.check_event()
+        if self.block.len() > self.max_event {
+            return Err(DecodeErrorKind::EventTooLong);
+        }
+        Ok(Found::Nothing)
     }
 
-    /// Keeps a piece of a line whose end is not in sight, if it matters.
-    fn hold(&mut self, piece: &[u8]) -> Result<(), DecodeError> {
-        let Partial::Held(held) = &mut self.partial else {
-            return Ok(());
+    #[inline]
+    fn blank_line(&mut self) -> Found {
+        if self.block.is_event() {
+            return Found::Event;
+        }
+        self.block.end(&mut self.last_id);
+        Found::Nothing
+    }
+
+    #[cold]
+    fn fail(&mut self, kind: DecodeErrorKind) -> DecodeError {
+        let limit = match kind {
+            DecodeErrorKind::LineTooLong => self.max_line,
+            DecodeErrorKind::EventTooLong => self.max_event,
         };
-        // As many bytes as tell the field, before any other is copied.
-        let head = piece.len().min((LONGEST_NAME + 1).saturating_sub(held.len()));
-        held.extend_from_slice(&piece[..head]);
-        match line::foresee(held) {
-            Foresight::Open => {}
-            Foresight::Skip(field) => self.partial = Partial::Skipped(field),
-            Foresight::Keep => {
-                let len = held.len() + (piece.len() - head);
-                if len > self.max_line {
-                    return Err(DecodeError::line(self.max_line));
-                }
-                held.extend_from_slice(&piece[head..]);
-            }
-        }
-        Ok(())
-    }
-
-    fn check_line(&self, len: usize) -> Result<(), DecodeError> {
-        if len > self.max_line { Err(DecodeError::line(self.max_line)) } else { Ok(()) }
-    }
-
-    fn check_event(&self) -> Result<Option<Frame>, DecodeError> {
-        if self.block.len() > self.max_event { Err(DecodeError::event(self.max_event)) } else { Ok(None) }
+        *self.failed.insert(DecodeError { kind, limit })
     }
 }
 
@@ -273,10 +251,8 @@ impl Default for Decoder {
 }
 
 /// Up to the next line end, if there is one.
+#[inline]
 fn line_len(rest: &[u8]) -> Option<usize> {
     // Every event ends in a blank line: not worth a search.
     if rest[0] == b'\n' { Some(0) } else { memchr2(b'\n', b'\r', rest) }
 }
-
-/// U+FEFF in UTF-8.
-const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];

@@ -16,20 +16,20 @@ pub(crate) enum Field {
 }
 
 /// The field of a whole line that is not empty, and where its value begins (SSE-5, SSE-6).
+#[inline(always)]
 pub(crate) fn split(line: &[u8]) -> (Field, usize) {
-    let (field, end) = match line {
-        [b'd', b'a', b't', b'a', ..] => (Field::Data, 4),
-        [b'e', b'v', b'e', b'n', b't', ..] => (Field::Name, 5),
-        [b'i', b'd', ..] => (Field::Id, 2),
-        [b'r', b'e', b't', b'r', b'y', ..] => (Field::Retry, 5),
-        [b':', ..] => return (Field::Comment, 1),
+    let (field, end) = match line[0] {
+        b'd' if line.starts_with(b"data") => (Field::Data, 4),
+        b'e' if line.starts_with(b"event") => (Field::Name, 5),
+        b'i' if line.starts_with(b"id") => (Field::Id, 2),
+        b'r' if line.starts_with(b"retry") => (Field::Retry, 5),
+        b':' => return (Field::Comment, 1),
         _ => return (Field::Unknown, 0),
     };
-    match &line[end..] {
-        [] => (field, end),
-        [b':', b' ', ..] => (field, end + 2),
-        [b':', ..] => (field, end + 1),
-        _ => (Field::Unknown, 0),
+    match line.get(end) {
+        None => (field, end),
+        Some(b':') => (field, end + 1 + usize::from(line.get(end + 1) == Some(&b' '))),
+        Some(_) => (Field::Unknown, 0),
     }
 }
 

@@ -2,6 +2,8 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
+use crate::small::Small;
+
 /// What a [`Decoder`](crate::Decoder) found, in the order of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,19 +18,19 @@ pub enum Frame {
 
 /// One event as it was received.
 ///
-/// Its texts share the memory of the chunk they arrived in whenever they lie within one.
+/// Its data shares the memory of the chunk it arrived in if it lies there as one line.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Message {
-    pub(crate) name: Text,
+    pub(crate) name: Small,
     pub(crate) data: Text,
-    pub(crate) id: Text,
+    pub(crate) id: Small,
 }
 
 impl Message {
     /// The event's name, `message` if it came without one.
     #[must_use]
     pub fn name(&self) -> &str {
-        if self.name.0.is_empty() { "message" } else { self.name.as_str() }
+        if self.name.len() == 0 { "message" } else { self.name.as_str() }
     }
 
     /// The data, its lines joined by LF.
@@ -64,24 +66,21 @@ impl fmt::Debug for Message {
 }
 
 /// Bytes that are UTF-8: only [`Text::decode`] makes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Text(Bytes);
 
 impl Text {
     /// Bytes that are no UTF-8 become U+FFFD, as in a browser (SSE-2).
+    #[inline]
     pub(crate) fn decode(bytes: Bytes) -> Self {
-        match str::from_utf8(&bytes) {
-            Ok(_) => Self(bytes),
-            Err(_) => Self(String::from_utf8_lossy(&bytes).into_owned().into()),
+        // The first check is the cheap one.
+        if bytes.is_ascii() || str::from_utf8(&bytes).is_ok() {
+            return Self(bytes);
         }
+        Self(String::from_utf8_lossy(&bytes).into_owned().into())
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    /// The same text in memory of its own.
-    pub(crate) fn detach(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
     }
 }

@@ -88,15 +88,10 @@ impl Stream {
     fn announce<T>(&self, change: impl FnOnce(&mut Channel) -> T) -> T {
         let mut channel = lock(&self.channel);
         let changed = change(&mut channel);
-        let (mut batch, mut rest) = channel.waiters.take(0);
+        let woken = channel.waiters.take();
         drop(channel);
-        loop {
-            batch.wake();
-            let Some(from) = rest else {
-                return changed;
-            };
-            (batch, rest) = lock(&self.channel).waiters.take(from);
-        }
+        woken.wake();
+        changed
     }
 
     /// Where a reader with this cursor begins: all of the gap, or the news that it is lost (SSE-48).

@@ -7,11 +7,18 @@ use std::task::Waker;
 pub(crate) struct Waiters {
     slots: Vec<Option<Waker>>,
     free: Vec<usize>,
+    /// Slots with a waker in them.
+    waiting: usize,
 }
 
 /// Wakers taken in one go, to be woken when no lock is held.
+#[must_use]
 #[derive(Debug, Default)]
-pub(crate) struct Batch([Option<Waker>; BATCH]);
+pub(crate) struct Woken {
+    /// Apart, so that a stream with one reader allocates nothing.
+    first: Option<Waker>,
+    rest: Vec<Waker>,
+}
 
 impl Waiters {
     /// Makes `waker` the one of the reader that owns `slot`, which is filled if need be. The
@@ -24,31 +31,32 @@ impl Waiters {
             })
         });
         match &self.slots[index] {
-            Some(old) if old.will_wake(waker) => None,
-            _ => self.slots[index].replace(waker.clone()),
+            Some(old) if old.will_wake(waker) => return None,
+            Some(_) => {}
+            None => self.waiting += 1,
         }
+        self.slots[index].replace(waker.clone())
     }
 
     /// Gives a slot back.
     pub(crate) fn leave(&mut self, slot: usize) -> Option<Waker> {
         self.free.push(slot);
-        self.slots[slot].take()
+        let waker = self.slots[slot].take();
+        self.waiting -= usize::from(waker.is_some());
+        waker
     }
 
-    /// Takes wakers from slot `from` on, and says where to go on if there may be more. A reader
-    /// that waits again meanwhile saw what it was woken for and is not owed another call.
-    pub(crate) fn take(&mut self, from: usize) -> (Batch, Option<usize>) {
-        let mut batch = Batch::default();
-        let mut room = batch.0.iter_mut();
-        for (index, slot) in self.slots.iter_mut().enumerate().skip(from) {
-            if slot.is_some() {
-                let Some(place) = room.next() else {
-                    return (batch, Some(index));
-                };
-                *place = slot.take();
-            }
+    /// Takes the wakers of all who wait.
+    pub(crate) fn take(&mut self) -> Woken {
+        let mut woken = Woken::default();
+        if self.waiting > 0 {
+            let mut wakers = self.slots.iter_mut().filter_map(Option::take);
+            woken.first = wakers.next();
+            woken.rest.reserve_exact(self.waiting - 1);
+            woken.rest.extend(wakers);
+            self.waiting = 0;
         }
-        (batch, None)
+        woken
     }
 
     #[cfg(test)]
@@ -57,13 +65,14 @@ impl Waiters {
     }
 }
 
-impl Batch {
+impl Woken {
     pub(crate) fn wake(self) {
-        self.0.into_iter().flatten().for_each(Waker::wake);
+        if let Some(first) = self.first {
+            first.wake();
+            self.rest.into_iter().for_each(Waker::wake);
+        }
     }
 }
-
-const BATCH: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -82,24 +91,15 @@ mod tests {
         }
     }
 
-    fn wake_all(waiters: &mut Waiters) {
-        let mut from = Some(0);
-        while let Some(index) = from {
-            let (batch, next) = waiters.take(index);
-            batch.wake();
-            from = next;
-        }
-    }
-
     #[test]
     fn every_waiter_is_woken_once_however_many_there_are() {
         let mut waiters = Waiters::default();
-        let counts: Vec<_> = (0..3 * BATCH + 1).map(|_| Arc::<Count>::default()).collect();
+        let counts: Vec<_> = (0..5).map(|_| Arc::<Count>::default()).collect();
         for count in &counts {
-            waiters.wait(&mut None, &count.clone().into());
+            assert!(waiters.wait(&mut None, &count.clone().into()).is_none());
         }
-        wake_all(&mut waiters);
-        wake_all(&mut waiters);
+        waiters.take().wake();
+        waiters.take().wake();
         assert!(counts.iter().all(|count| count.0.load(Ordering::Relaxed) == 1));
     }
 
@@ -111,6 +111,17 @@ mod tests {
             waiters.wait(&mut slot, Waker::noop());
             assert!(waiters.leave(slot.unwrap()).is_some());
         }
-        assert_eq!((waiters.slots.len(), waiters.readers()), (1, 0));
+        assert_eq!((waiters.slots.len(), waiters.readers(), waiters.waiting), (1, 0, 0));
+    }
+
+    #[test]
+    fn only_the_latest_waker_of_a_reader_is_woken() {
+        let mut waiters = Waiters::default();
+        let counts: [Arc<Count>; 2] = Default::default();
+        let mut slot = None;
+        assert!(waiters.wait(&mut slot, &counts[0].clone().into()).is_none());
+        assert!(waiters.wait(&mut slot, &counts[1].clone().into()).is_some());
+        waiters.take().wake();
+        assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
     }
 }

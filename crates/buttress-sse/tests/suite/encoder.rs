@@ -1,5 +1,5 @@
 use buttress_sse::{Cursor, Event, EventId, EventName, InvalidEventKind};
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::time::Duration;
 
 const PROGRESS: EventName = EventName::from_static("progress");
 
@@ -49,20 +49,4 @@ fn names_and_ids_that_open_a_field_are_refused() {
 #[should_panic(expected = "an event name is not empty and has no CR or LF")]
 fn a_bad_name_in_the_program_is_told_at_once() {
     let _ = EventName::from_static("a\nb");
-}
-
-#[cfg(feature = "json")]
-#[test]
-fn json_is_one_line() {
-    let event = Event::json(&serde_json::json!({"text": "a\nb"})).unwrap();
-    assert_eq!(event.encode(), "data: {\"text\":\"a\\nb\"}\n\n");
-}
-
-#[cfg(feature = "json")]
-#[test]
-fn what_is_no_json_is_an_error_with_its_cause() {
-    let error = Event::json(&BTreeMap::from([((1, 2), 3)])).unwrap_err();
-    assert_eq!(error.kind(), InvalidEventKind::Json);
-    assert_eq!(error.source().unwrap().to_string(), "key must be a string");
-    assert_eq!(error.to_string(), "event data cannot be written as JSON");
 }

@@ -7,6 +7,8 @@ mod decoder;
 mod drain;
 mod encoder;
 mod heartbeat;
+#[cfg(feature = "json")]
+mod json;
 mod memory;
 mod properties;
 mod request;
