@@ -2,14 +2,17 @@ use std::time::SystemTime;
 
 use buttress_core::CorrelationId;
 use buttress_provider::{Job, JobError, JobEvent, JobId, JobStatus};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::answer::ErrorView;
 
 /// A job as callers see it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub struct JobView(serde_json::Value);
+#[derive(Clone, Debug)]
+pub struct JobView {
+    json: Box<RawValue>,
+    location: String,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,27 +58,57 @@ impl JobView {
             created_at: timestamp(created_at),
             links: Links { result: format!("{this}/result"), events: format!("{this}/events"), this },
         };
-        Self(serde_json::to_value(view).expect("strings and finite numbers serialise"))
+        Self { location: view.links.this.clone(), json: raw(&view) }
     }
 
     /// Where the job can be looked at.
     pub fn location(&self) -> &str {
-        self.0["links"]["self"].as_str().unwrap_or_default()
+        &self.location
+    }
+}
+
+impl Serialize for JobView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
     }
 }
 
 /// An event as it goes over the wire: the job's own, with the error as in every other answer.
 pub(crate) fn event_json(event: &JobEvent, correlation_id: &CorrelationId) -> String {
-    let mut value = serde_json::to_value(event).expect("strings and finite numbers serialise");
-    if let Some(error) = &event.error {
-        value["error"] = serde_json::to_value(error_view(error, correlation_id)).expect("strings serialise");
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct View<'a> {
+        #[serde(rename = "type")]
+        kind: &'a str,
+        job_id: &'a str,
+        step: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        artifact_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorView<'a>>,
+        ts: String,
     }
-    value.to_string()
+    let view = View {
+        kind: event.kind.as_str(),
+        job_id: event.job_id.as_str(),
+        step: &event.step,
+        progress: event.progress,
+        artifact_id: event.artifact_id.as_ref().map(|id| id.as_str()),
+        error: event.error.as_ref().map(|error| error_view(error, correlation_id)),
+        ts: timestamp(event.ts),
+    };
+    String::from(Box::<str>::from(raw(&view)))
 }
 
 /// An event of the line itself, not of the job: `heartbeat` or `reset`.
 pub(crate) fn line_event_json(kind: &str, job_id: &JobId) -> String {
-    serde_json::json!({ "type": kind, "jobId": job_id, "ts": timestamp(SystemTime::now()) }).to_string()
+    format!(r#"{{"type":"{kind}","jobId":"{job_id}","ts":"{}"}}"#, timestamp(SystemTime::now()))
+}
+
+fn raw<T: Serialize>(view: &T) -> Box<RawValue> {
+    to_raw_value(view).expect("strings and finite numbers serialise")
 }
 
 pub(crate) fn path(id: &JobId) -> String {
@@ -93,5 +126,6 @@ fn error_view<'a>(error: &'a JobError, correlation_id: &'a CorrelationId) -> Err
 }
 
 fn timestamp(at: SystemTime) -> String {
-    humantime::format_rfc3339_millis(at).to_string()
+    // A clock before 1970 has no such form.
+    humantime::format_rfc3339_millis(at.max(SystemTime::UNIX_EPOCH)).to_string()
 }

@@ -640,7 +640,8 @@ function follow(job) {
     },
     onReset() {
       log.line("reset", "a part of the history was lost");
-      isOver();
+      // What is kept comes now, often with the end of the job; only if it does not, this look tells it.
+      setTimeout(isOver, 2_000);
     },
     onLost(why) {
       const reasons = { cut: "the line was cut", silent: "the line went silent", refused: "the stream was refused" };
@@ -679,6 +680,7 @@ function showStep(step, progress) {
 /** Looks at the job itself. True when there is nothing left to watch. */
 async function isOver() {
   const job = current;
+  if (!job) return true;
   try {
     const { status, error, step, progress } = await call(job.links.self);
     if (job !== current) return true;

@@ -1,0 +1,35 @@
+//! What may cross threads, and what servers may hold: checked by the compiler.
+
+fn shared<T: Send + Sync + 'static>() {}
+fn cloned<T: Clone + Send + Sync + 'static>() {}
+
+#[test]
+fn what_travels_with_a_request_or_an_answer_can_be_an_extension() {
+    cloned::<buttress_core::Problem>();
+    cloned::<buttress_core::CorrelationId>();
+    cloned::<buttress_core::PeerAddr>();
+}
+
+#[test]
+fn bodies_are_send_and_sync_where_their_inner_body_is() {
+    shared::<buttress_core::Body<http_body_util::Full<bytes::Bytes>>>();
+    shared::<buttress_sse::EventBody>();
+}
+
+#[test]
+fn clients_and_stores_can_be_shared_and_cloned() {
+    type Adapter = buttress_superduperai::SuperDuperAi<buttress_superduperai::Transport>;
+    cloned::<Adapter>();
+    cloned::<buttress_provider::ProviderService<Adapter>>();
+    cloned::<buttress_sse::MemoryLog>();
+    cloned::<gateway_common::Gateway>();
+    shared::<buttress_sse::Publisher>();
+}
+
+#[test]
+fn errors_can_be_boxed_and_sent() {
+    shared::<buttress_provider::ProviderError>();
+    shared::<buttress_config::ConfigError>();
+    shared::<buttress_superduperai::TransportError>();
+    shared::<buttress_sse::DecodeError>();
+}

@@ -1,0 +1,97 @@
+//! Every command of every README is run, as it stands there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use buttress_tests::Gateway;
+use superduperai_sim::Simulator;
+use tokio::process::Command;
+
+/// Commands that start the whole build, or this test itself. `./test` runs them; here they only have to exist.
+const ELSEWHERE: [&str; 4] =
+    ["cargo run --release -p gateway-axum", "cargo run -p superduperai-sim", "./test", "cargo test --workspace"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace around this package").to_owned()
+}
+
+/// The shell blocks of a README.
+fn blocks(readme: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(readme)).unwrap_or_else(|error| panic!("{readme}: {error}"));
+    let parts = text.split("```sh\n").skip(1);
+    parts.map(|part| part.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("buttress-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a block in a folder and gives what it printed.
+async fn run(block: &str, folder: &Path) -> String {
+    let mut bash = Command::new("bash");
+    bash.args(["-euo", "pipefail", "-c", block]).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    let output = bash.output().await.expect("bash and curl: apt-get install -y bash curl");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{}: {out}{err}", output.status);
+    out + &err
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_curl_lines_of_the_front_page_make_a_picture_and_a_video() {
+    let gateway = Gateway::start(|_| {}).await;
+    let block = blocks("README.md").into_iter().find(|block| block.contains("curl")).expect("curl lines");
+    let folder = Folder::new("readme");
+    let printed = run(&block.replace("http://127.0.0.1:3000", gateway.url()), &folder.0).await;
+    assert_eq!(printed.matches("event: completed").count(), 2, "{printed}");
+    assert!(printed.contains(r#"{"ok":true,"data":{"jobId":"#), "{printed}");
+    let read = |name| fs::read(folder.0.join(name)).expect("a download");
+    assert_eq!(&read("boat.webp")[8..12], b"WEBP");
+    assert_eq!(&read("boat.mp4")[4..8], b"ftyp");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_curl_lines_of_the_simulator_script_it() {
+    let sim = Simulator::start(superduperai_sim::Settings::default()).await.expect("a simulator");
+    let block = blocks("crates/superduperai-sim/README.md")
+        .into_iter()
+        .find(|block| block.contains("curl"))
+        .expect("curl lines");
+    let folder = Folder::new("sim");
+    let printed = run(&block.replace("http://127.0.0.1:4010", sim.url()), &folder.0).await;
+    assert!(printed.contains(r#""visibility_delay""#), "{printed}");
+    assert!(!printed.contains("error"), "{printed}");
+}
+
+#[test]
+fn every_other_command_is_one_that_the_whole_test_runs() {
+    let test = fs::read_to_string(root().join("test")).expect("./test");
+    assert!(test.contains("cargo run --quiet --release -p gateway-axum") && test.contains("cargo test --workspace"));
+    let mut readmes = vec!["README.md".to_owned()];
+    for folder in ["crates", "examples"] {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder").filter_map(Result::ok);
+        readmes.extend(entries.map(|entry| format!("{folder}/{}/README.md", entry.file_name().to_string_lossy())));
+    }
+    for readme in readmes.iter().filter(|readme| root().join(readme).exists()) {
+        for block in blocks(readme).iter().filter(|block| !block.contains("curl")) {
+            let command = block.lines().next().unwrap_or_default().split('#').next().unwrap_or_default().trim();
+            assert!(ELSEWHERE.contains(&command) && block.lines().count() == 1, "{readme}: {block}");
+        }
+    }
+}
