@@ -1,6 +1,6 @@
 //! The demo page in a real browser, which nobody here wrote: over a good line, a line that is cut, and a dead one.
 
-use std::{ops::Deref, time::Duration};
+use std::{env, fs, ops::Deref, process, time::Duration};
 
 use buttress_tests::{Gateway, browser::Browser, proxy::Proxy};
 use http::{Method, StatusCode};
@@ -77,6 +77,23 @@ async fn a_picture_just_made_becomes_a_video() {
     page.click("#submit").await;
     page.result().await;
     page.close().await;
+}
+
+#[tokio::test]
+async fn a_picture_of_ones_own_becomes_a_video() {
+    let gateway = Gateway::start(|_| ()).await;
+    let page = Page::open(gateway.url()).await;
+    let file = env::temp_dir().join(format!("buttress-upload-{}.png", process::id()));
+    fs::write(&file, GREY_PIXEL).unwrap();
+    page.click("#kind-video").await;
+    page.click("#source-upload").await;
+    page.enter("#file", file.to_str().unwrap()).await;
+    page.make("video", "It sails away").await;
+
+    page.result().await;
+    assert_eq!(page.console().await, [""; 0]);
+    page.close().await;
+    fs::remove_file(file).unwrap();
 }
 
 #[tokio::test]
@@ -294,3 +311,6 @@ fn refusal(status: StatusCode, times: u32) -> Fault {
     let answer = Answer::new(status).header("content-type", "application/json").body(r#"{"detail":"scripted"}"#);
     Fault::new(Method::POST, "/api/v1/file/generate-image", answer).times(times)
 }
+
+/// The smallest PNG: one pixel.
+const GREY_PIXEL: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\x0aIDATx\x9cch\x00\x00\x00\x82\x00\x81w\xcdr\xb6\x00\x00\x00\x00IEND\xaeB`\x82";
