@@ -1,4 +1,8 @@
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use buttress_provider::Job;
 use http::{Method, StatusCode};
@@ -11,9 +15,9 @@ use crate::LogFormat;
 /// Sends log lines to stderr, filtered by `RUST_LOG` (`info` if unset).
 pub fn init_logs(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let set = match format {
-        LogFormat::Pretty => lines.with_target(false).try_init(),
+        LogFormat::Pretty => lines.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     drop(set); // Whoever embeds a gateway may have set up logs of its own.
