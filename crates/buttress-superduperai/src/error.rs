@@ -1,6 +1,6 @@
 //! Answers and their absence, turned into what callers act on.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, io};
 
 use buttress_core::{FieldProblem, Problem};
 use buttress_provider::{ProviderError, ProviderErrorKind as Kind};
@@ -57,7 +57,11 @@ impl LocalRefusal {
 
 /// Whether an error proves that nothing was sent.
 pub(crate) fn never_left(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(proves_it)
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| {
+        // What an I/O error carries is not among its sources.
+        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        proves_it(error) || carried.is_some_and(|carried| never_left(carried))
+    })
 }
 
 #[cfg(feature = "transport")]
