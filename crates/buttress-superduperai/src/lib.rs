@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "transport", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "transport"),
+    doc = "SuperDuperAI's pictures and videos as typed jobs, over any HTTP service."
+)]
 
 mod answer;
 mod body;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -15,6 +15,7 @@ use hyper_util::{
     client::legacy::{self, Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::{BoxError, RequestBody};
@@ -23,14 +24,14 @@ use crate::{BoxError, RequestBody};
 ///
 /// | | |
 /// |---|---|
-/// | connect | gives up after 5 s |
+/// | connect | gives up after 5 s, name lookup and TLS included |
 /// | idle connections | at most 32 to a host, for 60 s |
 /// | TCP | no delay, keep-alive after 30 s |
 /// | redirects | not followed: the token goes to no other host |
 ///
 /// It is always ready. A clone shares its connections.
 #[derive(Clone)]
-pub struct Transport(Client<HttpsConnector<HttpConnector>, RequestBody>);
+pub struct Transport(Client<Hurried<HttpsConnector<HttpConnector>>, RequestBody>);
 
 const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
@@ -48,12 +49,12 @@ impl Transport {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
         tcp.set_keepalive(Some(KEEP_ALIVE));
         let tls = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
             .map_err(TransportError::new)?;
         let connector = tls.https_or_http().enable_all_versions().wrap_connector(tcp);
+        let connector = Hurried(connector);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -83,6 +84,29 @@ impl Service<Request<RequestBody>> for Transport {
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").finish_non_exhaustive()
+    }
+}
+
+/// A connector that gives up, whatever it waits for. What it gives up has provably sent nothing, which could not be
+/// said of a call that is still connecting when its own time is over.
+#[derive(Clone)]
+struct Hurried<C>(C);
+
+impl<C> Service<Uri> for Hurried<C>
+where
+    C: Service<Uri, Error: Into<BoxError>, Future: Send + 'static>,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let connected = timeout(CONNECT, self.0.call(target));
+        Box::pin(async move { connected.await?.map_err(Into::into) })
     }
 }
 

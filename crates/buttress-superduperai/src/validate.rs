@@ -174,3 +174,83 @@ fn list<T: std::fmt::Display>(items: &[T]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(task: Task, change: impl FnOnce(&mut Model)) -> Vec<Model> {
+        let mut model = Model::new("m", task);
+        change(&mut model);
+        vec![model]
+    }
+
+    fn faults(request: &VideoRequest, models: &[Model]) -> Vec<String> {
+        video(request, models).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_duration_must_be_named_where_the_usual_one_is_not_on_offer() {
+        let models = of(Task::TextToVideo, |model| model.limits.durations = vec![8, 10]);
+        let mut request = VideoRequest::new("m", "x");
+        assert_eq!(faults(&request, &models), ["duration: is one of 8, 10 seconds for this model"]);
+        request.duration = Some(Duration::from_secs(8));
+        assert!(faults(&request, &models).is_empty());
+    }
+
+    #[test]
+    fn a_model_without_limits_takes_any_shape_and_length() {
+        let models = of(Task::TextToVideo, |_| {});
+        let mut request = VideoRequest::new("m", "x");
+        (request.width, request.aspect_ratio) = (Some(2_500), AspectRatio::new(21, 9));
+        request.duration = Some(Duration::from_secs(3_600));
+        assert!(faults(&request, &models).is_empty());
+    }
+
+    #[test]
+    fn words_are_needed_where_nothing_else_says_what_to_make() {
+        let needs = |task| faults(&VideoRequest::new("m", " "), &of(task, |_| {}));
+        assert_eq!(needs(Task::TextToVideo), ["prompt: is empty"]);
+        assert!(needs(Task::ImageToVideo).is_empty());
+        assert!(needs(Task::VideoToVideo).is_empty());
+    }
+
+    #[test]
+    fn an_unknown_model_is_told_with_what_is_wrong_in_any_case() {
+        let mut request = VideoRequest::new("", "");
+        request.seed = Some(u64::MAX);
+        let expected = ["model: is empty", "prompt: is empty", "seed: has at most 63 bits"];
+        assert_eq!(faults(&request, &[]), expected);
+        assert_eq!(faults(&VideoRequest::new("z", "x"), &of(Task::TextToImage, |_| {})), ["model: is not on offer"]);
+    }
+
+    #[test]
+    fn the_model_is_judged_by_its_kind_and_not_by_its_task() {
+        let models = of(Task::ImageToImage, |_| {});
+        assert!(image(&ImageRequest::new("m", "x"), &models).is_ok());
+        assert_eq!(faults(&VideoRequest::new("m", "x"), &models), ["model: makes images and not videos"]);
+    }
+
+    #[test]
+    fn each_task_takes_the_references_that_are_of_use_to_it() {
+        use ReferenceKind as Kind;
+        let takes = |task, kind| {
+            let mut request = ImageRequest::new("m", "x");
+            request.references = vec![Reference { kind, file_id: "f".parse().unwrap() }];
+            image(&request, &of(task, |_| {})).is_ok()
+        };
+        for (kind, to_text, to_image) in [
+            (Kind::Source, false, true),
+            (Kind::Mask, false, true),
+            (Kind::Style, true, true),
+            (Kind::Face, true, true),
+            (Kind::Voice, false, false),
+        ] {
+            assert_eq!(
+                (takes(Task::TextToImage, kind), takes(Task::ImageToImage, kind)),
+                (to_text, to_image),
+                "{kind}"
+            );
+        }
+    }
+}

@@ -3,13 +3,15 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use buttress_provider::{
-    Cost, FileId, ImageRequest, JobEventKind, JobStatus, MediaKind, ProviderAdapter, ProviderErrorKind, Reference,
-    ReferenceKind, Upload, VideoRequest,
+    Cost, FileId, ImageRequest, JobEventKind, JobStatus, MediaKind, ProviderAdapter, ProviderErrorKind,
+    ProviderService, Reference, ReferenceKind, Upload, VideoRequest,
 };
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http_body_util::Full;
 use serde_json::Value;
 use superduperai_sim::Settings;
+use tower::ServiceExt;
 
 use crate::support::*;
 
@@ -186,4 +188,14 @@ async fn a_clone_shares_the_copy_of_the_model_list() {
     provider.create_image_job(boat()).await.unwrap();
     provider.clone().create_image_job(boat()).await.unwrap();
     assert_eq!(asked(&sim, "GET", MODELS), 1);
+}
+
+#[tokio::test]
+async fn it_can_be_moved_shared_and_put_under_layers() {
+    fn demand<T: Clone + Send + Sync + 'static>(_: &T) {}
+    let (_sim, provider) = pair().await;
+    demand(&provider);
+    let job = ProviderService::new(provider.clone()).oneshot(boat()).await.unwrap();
+    let watched = tokio::spawn(provider.watch(job).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(last(&watched), JobEventKind::Completed);
 }
