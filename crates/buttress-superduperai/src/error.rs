@@ -17,7 +17,7 @@ use crate::{
 /// Marks an error after which the request provably never left this machine.
 ///
 /// A create call that failed is looked up at the provider before anything else, unless this is among the sources of
-/// its error. [`Transport`](crate::Transport) marks failed connects itself; a service of your own can do the same.
+/// its error. `Transport` tells failed connects apart by itself; a service of your own can mark its errors with this.
 ///
 /// # Examples
 ///

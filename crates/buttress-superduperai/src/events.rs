@@ -183,7 +183,16 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{Arc, Mutex},
+    };
+
+    use futures_util::StreamExt;
+    use http::Request;
+
     use super::*;
+    use crate::{RequestBody, Token};
 
     fn response(status: u16, content_type: &'static str) -> Response<()> {
         Response::builder().status(status).header(CONTENT_TYPE, content_type).body(()).unwrap()
@@ -216,5 +225,46 @@ mod tests {
         let mut slow = response(429, "text/plain");
         slow.headers_mut().insert("retry-after", HeaderValue::from_static("7"));
         assert!(matches!(admit(slow), Err(NoLine::Later(wait)) if wait == Duration::from_secs(7)));
+    }
+
+    /// The waits, in seconds, before each of the lines after the first, when every line says `content` and ends.
+    async fn waits(status: u16, content: &'static str) -> Vec<f64> {
+        let opened = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&opened);
+        let service = tower::service_fn(move |_: Request<RequestBody>| {
+            log.lock().unwrap().push(Instant::now());
+            let mut stream = response(status, "text/event-stream").map(|()| String::from(content));
+            stream.headers_mut().insert("retry-after", HeaderValue::from_static("7"));
+            std::future::ready(Ok::<_, Infallible>(stream))
+        });
+        let api = Api::new("http://example.com".parse().unwrap(), Token::new("t").unwrap(), service);
+        let hints = hints(api, "j".parse().unwrap(), Some(EventChannel::default()));
+        let _ = tokio::time::timeout(Duration::from_secs(200), hints.for_each(|_| std::future::ready(()))).await;
+        let opened = opened.lock().unwrap();
+        opened.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect()
+    }
+
+    // SSE-26
+    #[tokio::test(start_paused = true)]
+    async fn lines_that_tell_nothing_come_back_later_each_time_up_to_a_cap() {
+        assert!(waits(200, "").await.len() >= 8);
+        for (wait, least) in
+            waits(200, ": ping\n\n").await.into_iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0])
+        {
+            assert!((least..=least * 1.5 + 0.01).contains(&wait), "{wait} where {least} was due");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_line_comes_back_before_the_provider_wants_it() {
+        let waits = waits(503, "").await;
+        assert!(waits[..3].iter().all(|wait| (7.0..7.1).contains(wait)), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_told_something_is_replaced_soon() {
+        let told = "data: {\"type\":\"file\",\"object\":{\"id\":\"j\"}}\n\n";
+        let waits = waits(200, told).await;
+        assert!(waits.len() > 100 && waits.iter().all(|wait| (1.0..1.51).contains(wait)), "{waits:?}");
     }
 }

@@ -56,12 +56,15 @@ impl Order {
             references: wire(&request.references),
         };
         let body = to_json(&Payload { config });
-        let mut given = given(model, &request.references);
-        given.note("negativePrompt", request.negative_prompt.is_some());
-        given.note("width", request.width.is_some());
-        given.note("height", request.height.is_some());
-        given.note("seed", request.seed.is_some());
-        given.note("steps", request.steps.is_some());
+        let given = [
+            ("negativePrompt", request.negative_prompt.is_some()),
+            ("width", request.width.is_some()),
+            ("height", request.height.is_some()),
+            ("seed", request.seed.is_some()),
+            ("steps", request.steps.is_some()),
+            ("references", !request.references.is_empty()),
+        ];
+        let given = Given::of(model, &given);
         Self { kind: MediaKind::Image, body, model: request.model, prompt: request.prompt, seed, given }
     }
 
@@ -79,13 +82,16 @@ impl Order {
             references: wire(&request.references),
         };
         let body = to_json(&Payload { config });
-        let mut given = given(model, &request.references);
-        given.note("negativePrompt", request.negative_prompt.is_some());
-        given.note("duration", request.duration.is_some());
-        given.note("aspectRatio", request.aspect_ratio.is_some());
-        given.note("width", request.width.is_some());
-        given.note("height", request.height.is_some());
-        given.note("seed", request.seed.is_some());
+        let given = [
+            ("negativePrompt", request.negative_prompt.is_some()),
+            ("duration", request.duration.is_some()),
+            ("aspectRatio", request.aspect_ratio.is_some()),
+            ("width", request.width.is_some()),
+            ("height", request.height.is_some()),
+            ("seed", request.seed.is_some()),
+            ("references", !request.references.is_empty()),
+        ];
+        let given = Given::of(model, &given);
         Self { kind: MediaKind::Video, body, model: request.model, prompt: request.prompt, seed, given }
     }
 
@@ -102,17 +108,10 @@ impl Order {
 }
 
 impl Given {
-    fn note(&mut self, field: &'static str, set: bool) {
-        if set {
-            self.fields.push(field);
-        }
+    fn of(model: &Model, optional: &[(&'static str, bool)]) -> Self {
+        let set = optional.iter().filter(|(_, set)| *set).map(|(field, _)| *field);
+        Self { fields: ["model", "prompt"].into_iter().chain(set).collect(), restricted: model.restricted }
     }
-}
-
-fn given(model: &Model, references: &[Reference]) -> Given {
-    let mut given = Given { fields: vec!["model", "prompt"], restricted: model.restricted };
-    given.note("references", !references.is_empty());
-    given
 }
 
 #[derive(Serialize)]

@@ -131,6 +131,24 @@ async fn a_call_that_is_never_answered_is_a_time_out_once_the_job_is_known_not_t
 }
 
 #[tokio::test]
+async fn an_attempt_as_long_as_its_operation_leaves_time_for_the_lookup() {
+    let (sim, provider) = pair().await;
+    let provider = provider.timeouts(ms(900), ms(900)).unwrap();
+    let error = created(&sim, &provider, post(IMAGES, Then::Hang)).await.unwrap_err();
+    assert_eq!((error.kind(), lookups(&sim)), (Kind::Timeout, 2));
+}
+
+#[tokio::test]
+async fn a_call_for_which_no_time_is_left_is_not_sent() {
+    let (sim, provider) = pair().await;
+    let provider = provider.model_ttl(ms(0)).timeouts(ms(150), ms(150)).unwrap();
+    provider.models().await.unwrap();
+    sim.add_fault(get(MODELS, Then::Hang));
+    let error = provider.create_image_job(boat()).await.unwrap_err();
+    assert_eq!((error.kind(), error.retryable(), paid_calls(&sim)), (Kind::Timeout, true, 0));
+}
+
+#[tokio::test]
 async fn a_job_that_was_started_and_never_answered_is_adopted() {
     let sim = start(Settings::default()).await;
     let transport = Transport::new().unwrap();

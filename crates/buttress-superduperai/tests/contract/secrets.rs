@@ -43,6 +43,7 @@ async fn errors(token: &str) -> Vec<ProviderError> {
     errors
 }
 
+// quirk 32
 #[tokio::test]
 async fn no_error_shows_the_token_and_no_message_an_address() {
     let token = superduperai_sim::TOKEN;
