@@ -39,6 +39,7 @@ pub struct Problem {
     details: Option<Value>,
     retryable: bool,
     retry_after: Option<Duration>,
+    layer: Option<&'static str>,
 }
 
 impl Problem {
@@ -48,7 +49,7 @@ impl Problem {
     /// caller, so it holds no internals (ENV-4).
     #[must_use]
     pub fn new(status: StatusCode, code: ProblemCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), details: None, retryable: false, retry_after: None }
+        Self { status, code, message: message.into(), details: None, retryable: false, retry_after: None, layer: None }
     }
 
     /// Adds what programs may want to know beside the code.
@@ -77,6 +78,13 @@ impl Problem {
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self.may_retry()
+    }
+
+    /// Says which layer refused the request, `rate_limit` for instance: for logs, not for callers.
+    #[must_use]
+    pub fn refused_by(mut self, layer: &'static str) -> Self {
+        self.layer = Some(layer);
+        self
     }
 
     /// The status of the answer.
@@ -113,6 +121,12 @@ impl Problem {
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The layer that refused the request; `None` when it came as far as its handler.
+    #[must_use]
+    pub fn layer(&self) -> Option<&'static str> {
+        self.layer
     }
 
     /// The problem as RFC 9457 problem details, with the code, the retry hint and the correlation id as extension members.
