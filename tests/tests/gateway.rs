@@ -71,7 +71,7 @@ async fn a_picture_goes_from_a_prompt_to_its_bytes() {
     assert_eq!(answer.status, 202);
     let job = answer.data();
     assert_eq!(answer.header("location"), format!("/api/jobs/{}", id_of(&job)));
-    assert_eq!(job["kind"], "image");
+    assert_eq!((&job["kind"], &job["status"]), (&json!("image"), &json!("queued")));
     assert!(job["createdAt"].as_str().unwrap().ends_with('Z'), "{job}");
     assert_eq!(link(&job, "self"), answer.header("location"));
 
@@ -174,6 +174,7 @@ async fn every_bad_input_has_its_own_answer() {
     }
     let no_source = client.post("/api/videos", &json!({ "prompt": "a", "model": "comfyui/ltx" })).await;
     assert_eq!(no_source.failure(), (422, "validation_failed".into()));
+    assert_eq!(no_source.error()["details"][0]["field"], "image");
     assert!(gateway.sim().jobs().is_empty(), "nothing was paid for");
 }
 

@@ -1,6 +1,6 @@
 //! Starting a job, once.
 
-use buttress_provider::{Job, ProviderError, ProviderErrorKind};
+use buttress_provider::{Job, JobStatus, ProviderError, ProviderErrorKind};
 use tokio::time::sleep_until;
 use tracing::{debug, warn};
 
@@ -89,7 +89,9 @@ fn judge(outcome: Result<Answer, NoAnswer>, order: &Order) -> Verdict {
 
 fn started(created: Created) -> Result<Job, ProviderError> {
     let file = created.first().ok_or_else(|| not_understood("the list of files is empty"))?;
-    file.job()
+    let job = file.job()?;
+    // The provider has no word for what waits: a file that was just made looks like one that is worked on.
+    Ok(if job.status == JobStatus::Running { Job::new(job.id, job.kind) } else { job })
 }
 
 fn unknown(error: ProviderError) -> ProviderError {

@@ -111,7 +111,7 @@ impl Gateway {
         let request = new.into_request((&settings.default_video_model, &settings.default_animate_model))?;
         let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
         self.check_files(user, &files, |_| "image".into(), Some(MediaKind::Image))?;
-        self.create(user, id, Order::Video(request)).await
+        self.create(user, id, Order::Video(request)).await.map_err(in_our_words)
     }
 
     /// `POST /api/uploads`: `body` goes to the provider as it arrives.
@@ -308,6 +308,20 @@ impl Order {
 
 fn view(record: &Record) -> JobView {
     JobView::new(&record.job, record.created_at, &record.correlation_id)
+}
+
+/// A video has one reference here, and it is called `image`.
+fn in_our_words(problem: Problem) -> Problem {
+    let Some(details) = problem.details_value().and_then(|details| details.as_array()).cloned() else {
+        return problem;
+    };
+    let renamed = details.into_iter().map(|mut fault| {
+        if fault["field"].as_str().is_some_and(|field| field.starts_with("references")) {
+            fault["field"] = "image".into();
+        }
+        fault
+    });
+    problem.details(renamed.collect())
 }
 
 /// The problem for the caller; the cause goes to the log.

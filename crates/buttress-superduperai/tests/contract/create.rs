@@ -37,7 +37,7 @@ fn kinds(events: &[buttress_provider::JobEvent]) -> Vec<JobEventKind> {
 async fn a_picture_is_made_told_about_and_described() {
     let (sim, provider) = pair().await;
     let job = provider.create_image_job(boat()).await.unwrap();
-    assert_eq!((job.kind, job.status.clone()), (MediaKind::Image, JobStatus::Running));
+    assert_eq!((job.kind, job.status.clone()), (MediaKind::Image, JobStatus::Queued));
 
     let events = told(&provider, job.clone()).await;
     use JobEventKind as Kind;

@@ -114,7 +114,7 @@ async fn creations_give_the_first_file_whether_they_come_as_list_or_object() {
     for body in [fixture!("video-create-response.json"), fixture!("video-create-response-i2v.json")] {
         let provider = canned(move |head, _| if head.method == "POST" { answer(200, body) } else { models() });
         let job = provider.create_video_job(drifting_boat()).await.unwrap();
-        assert_eq!((job.id, job.kind, job.status), (id_of(body), MediaKind::Video, JobStatus::Running));
+        assert_eq!((job.id, job.kind, job.status), (id_of(body), MediaKind::Video, JobStatus::Queued));
     }
 }
 
