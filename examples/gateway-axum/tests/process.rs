@@ -72,7 +72,8 @@ fn the_first_line_says_where_it_listens_and_nothing_else_goes_to_stdout() {
 
 #[test]
 fn every_bad_setting_is_told_and_the_status_is_2() {
-    let bad = [("BIND", "nowhere"), ("SSE_HEARTBEAT", "15"), ("SUPERDUPERAI_TOKEN", "hunter2-hunter2"), ("REDIS_URL", "x")];
+    let bad =
+        [("BIND", "nowhere"), ("SSE_HEARTBEAT", "15"), ("SUPERDUPERAI_TOKEN", "hunter2-hunter2"), ("REDIS_URL", "x")];
     let output = gateway(&bad).stderr(Stdio::piped()).output().expect("the binary of this package");
     let told = String::from_utf8(output.stderr).expect("text");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
@@ -115,7 +116,8 @@ fn a_gateway_that_is_told_to_end_closes_its_streams_at_a_border_and_exits_0() {
 
 #[test]
 fn log_lines_are_json_when_asked_for() {
-    let mut child = gateway(&[("BIND", "127.0.0.1:0"), ("LOG", "json")]).stderr(Stdio::piped()).spawn().expect("the binary");
+    let mut child =
+        gateway(&[("BIND", "127.0.0.1:0"), ("LOG", "json")]).stderr(Stdio::piped()).spawn().expect("the binary");
     let mut line = String::new();
     BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("a line");
     let _ = child.kill();
