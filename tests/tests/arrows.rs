@@ -8,9 +8,10 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const ABOVE: [&str; 3] = ["buttress-tests", "gateway-axum", "gateway-common"];
 
 /// What each other package depends on, and beside that what its tests do.
-const ARROWS: [(&str, &[&str], &[&str]); 6] = [
+const ARROWS: [(&str, &[&str], &[&str]); 7] = [
     ("buttress-config", &[], &[]),
     ("buttress-core", &[], &[]),
+    ("buttress-correlation-id", &["buttress-core"], &[]),
     ("buttress-provider", &["buttress-core"], &[]),
     ("buttress-sse", &[], &[]),
     ("buttress-superduperai", &["buttress-core", "buttress-provider", "buttress-sse"], &["superduperai-sim"]),

@@ -1,0 +1,108 @@
+use buttress_core::{CorrelationId, PeerAddr};
+use http::{HeaderMap, HeaderName, Request};
+
+use crate::{
+    current::Current,
+    generate::{MakeCorrelationId, from_text},
+    settings::{OuterTrace, Policy, Settings},
+    trace_context::TraceContext,
+};
+
+/// The valid id that a caller sent where it was not kept: a request extension (COR-8).
+///
+/// For logs and searches. Somebody else chose it, so it proves nothing and may not be unique.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OuterCorrelationId(pub CorrelationId);
+
+/// What a request is to be known by.
+pub(crate) struct Inbound {
+    pub(crate) current: Current,
+    pub(crate) outer: Option<CorrelationId>,
+    pub(crate) refused: bool,
+}
+
+/// Chooses id and trace of a request, and writes them into its headers and extensions.
+pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &impl MakeCorrelationId) -> Inbound {
+    let trusted = settings.trusts(request.extensions().get::<PeerAddr>());
+    let (trace, trace_is_ours) = trace(request, settings.outer_trace, trusted);
+    let theirs = Theirs::read(request.headers(), &settings.accepted);
+    let refused = settings.policy == Policy::Strict && matches!(theirs, Theirs::Bad);
+    let (id, outer) = match theirs {
+        Theirs::Valid(id, name) if trusted && settings.policy != Policy::Replace => {
+            if name != settings.header {
+                request.headers_mut().insert(settings.header.clone(), id.to_header_value());
+            }
+            (id, None)
+        }
+        theirs => {
+            let by_trace = settings.id_from_trace && (trusted || trace_is_ours);
+            let id = if by_trace { from_text(trace.parent().trace_id().text()) } else { make.make_correlation_id() };
+            (replace(request.headers_mut(), &theirs, id, settings), theirs.valid())
+        }
+    };
+    request.extensions_mut().insert(id.clone());
+    if let Some(outer) = &outer {
+        request.extensions_mut().insert(OuterCorrelationId(outer.clone()));
+    }
+    Inbound { current: Current { id, trace }, outer, refused }
+}
+
+/// What the caller sent as an id. The first name that is there decides.
+enum Theirs<'a> {
+    None,
+    Valid(CorrelationId, &'a HeaderName),
+    /// Not an id, or more than one: a value that goes nowhere (COR-7, COR-10).
+    Bad,
+}
+
+impl<'a> Theirs<'a> {
+    fn read(headers: &HeaderMap, accepted: &'a [HeaderName]) -> Self {
+        for name in accepted {
+            let mut lines = headers.get_all(name).iter();
+            let Some(first) = lines.next() else { continue };
+            return match (CorrelationId::try_from(first), lines.next()) {
+                (Ok(id), None) => Self::Valid(id, name),
+                _ => Self::Bad,
+            };
+        }
+        Self::None
+    }
+
+    fn valid(self) -> Option<CorrelationId> {
+        match self {
+            Self::Valid(id, _) => Some(id),
+            Self::None | Self::Bad => None,
+        }
+    }
+}
+
+/// Puts our id where theirs was, so that nobody below takes up a value that was not kept.
+fn replace(headers: &mut HeaderMap, theirs: &Theirs<'_>, id: CorrelationId, settings: &Settings) -> CorrelationId {
+    if !matches!(theirs, Theirs::None) {
+        for name in &settings.accepted {
+            headers.remove(name);
+        }
+    }
+    headers.insert(settings.header.clone(), id.to_header_value());
+    id
+}
+
+/// The trace of a request, and whether it began here.
+fn trace<B>(request: &mut Request<B>, outer_trace: OuterTrace, trusted: bool) -> (TraceContext, bool) {
+    let Some(theirs) = TraceContext::from_headers(request.headers()) else {
+        return (TraceContext::begin(), true);
+    };
+    let (trace, ours) = match outer_trace {
+        OuterTrace::Unsampled if !trusted && theirs.parent().sampled() => (theirs.unsampled(), false),
+        OuterTrace::Restart if !trusted => (TraceContext::begin(), true),
+        _ => (theirs.clone(), false),
+    };
+    if trace != theirs {
+        // Whoever reads the headers below shall not be told otherwise.
+        trace.write(request.headers_mut());
+    }
+    if !ours {
+        request.extensions_mut().insert(trace.clone());
+    }
+    (trace, ours)
+}
