@@ -1,0 +1,175 @@
+use std::{
+    borrow::Cow,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use buttress_core::{CorrelationId, Noted, Notes, Problem, ProblemCode};
+use http::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    request::Parts,
+};
+use tokio::time::Instant;
+use tracing::Span;
+
+use crate::{Outcome, Record, clean::clean, settings::Settings};
+
+/// What is known of a request so far.
+pub(crate) struct Draft {
+    settings: Arc<Settings>,
+    notes: Notes,
+    span: Span,
+    started: Instant,
+    method: Method,
+    pub(crate) route: Option<Cow<'static, str>>,
+    correlation_id: Option<CorrelationId>,
+    request_bytes: Option<u64>,
+    answer: Option<Answer>,
+    first_byte: Option<Duration>,
+    sent: u64,
+}
+
+/// What the head of an answer told.
+#[derive(Clone, Copy, Default)]
+struct Answer {
+    status: StatusCode,
+    refused_by: Option<&'static str>,
+    error_code: Option<ProblemCode>,
+    // The length of the body, by the head or else by its hint.
+    promised: Option<u64>,
+}
+
+impl Draft {
+    pub(crate) fn new(settings: Arc<Settings>, parts: &mut Parts) -> Self {
+        let notes = parts.extensions.get_or_insert_default::<Notes>().clone();
+        Self {
+            settings,
+            notes,
+            span: Span::current(),
+            started: Instant::now(),
+            method: parts.method.clone(),
+            route: None,
+            correlation_id: parts.extensions.get().cloned(),
+            request_bytes: content_length(&parts.headers),
+            answer: None,
+            first_byte: None,
+            sent: 0,
+        }
+    }
+
+    pub(crate) fn answer<B>(&mut self, response: &Response<B>, exact: Option<u64>) {
+        let problem = response.extensions().get::<Problem>();
+        self.answer = Some(Answer {
+            status: response.status(),
+            refused_by: problem.and_then(Problem::layer),
+            error_code: problem.map(Problem::code),
+            promised: content_length(response.headers()).or(exact),
+        });
+    }
+
+    /// Whether the answer has no body, whatever its body says: nobody will read it.
+    pub(crate) fn ends_with_head(&self) -> bool {
+        let Some(Answer { status, .. }) = self.answer else { return false };
+        self.method == Method::HEAD
+            || status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || (self.method == Method::CONNECT && status.is_success())
+    }
+
+    pub(crate) fn announce(&self, headers: &HeaderMap) {
+        let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        if self.settings.announce_streams && content_type.starts_with(b"text/event-stream") {
+            contain(|| {
+                let record = self.record(Outcome::Streaming, self.elapsed());
+                self.settings.write("request_streaming", &record, &self.span);
+            });
+        }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Counts bytes of the body. The clock is read only if a moment is to be kept: the first byte, or the end.
+    pub(crate) fn send(&mut self, bytes: u64, last: bool) -> Option<Duration> {
+        self.sent = self.sent.saturating_add(bytes);
+        let first = bytes > 0 && self.first_byte.is_none();
+        let now = (first || last).then(|| self.elapsed());
+        if first {
+            self.first_byte = now;
+        }
+        now
+    }
+
+    /// How it ends with the head: of a `HEAD` for instance, which promises a length and sends nothing.
+    pub(crate) fn outcome_of_head(&self) -> Outcome {
+        let refused = self.answer.is_some_and(|answer| answer.refused_by.is_some());
+        if refused { Outcome::Refused } else { Outcome::Answered }
+    }
+
+    /// How it ends with the body, which may have promised more than came.
+    pub(crate) fn outcome_of_body(&self) -> Outcome {
+        let promised = self.promised().unwrap_or(0);
+        if self.sent < promised { Outcome::BodyFailed } else { self.outcome_of_head() }
+    }
+
+    fn promised(&self) -> Option<u64> {
+        self.answer.and_then(|answer| answer.promised)
+    }
+
+    /// How it ends if nobody goes on with it.
+    pub(crate) fn outcome_if_left(&self) -> Outcome {
+        // All that was promised is out: who stops reading here has the whole answer.
+        let whole = self.promised().is_some_and(|promised| self.sent >= promised);
+        if whole { self.outcome_of_head() } else { Outcome::ClientLeft }
+    }
+
+    /// Writes the line. Whatever panics in a subscriber, a recorder or a hook costs the line and not the answer.
+    pub(crate) fn finish(self, outcome: Outcome, duration: Duration) {
+        contain(move || self.settings.finish(&self.record(outcome, duration), &self.span));
+    }
+
+    fn record(&self, outcome: Outcome, duration: Duration) -> Record {
+        let noted = self.notes.read(Noted::clone);
+        let route = noted.route.or_else(|| self.route.clone()).unwrap_or(Cow::Borrowed("unmatched"));
+        let answer = self.answer.unwrap_or_default();
+        // An answer without a body is all there at once.
+        let whole = matches!(outcome, Outcome::Answered | Outcome::Refused).then_some(duration);
+        Record {
+            route: clean(route),
+            method: self.method.clone(),
+            status: self.answer.map(|answer| answer.status),
+            outcome,
+            refused_by: answer.refused_by,
+            error_code: answer.error_code,
+            user_id: noted.user_id.map(clean),
+            provider: noted.provider.map(clean),
+            cost: noted.cost.map(|(amount, currency)| (amount, clean(currency))),
+            retry_count: noted.retries,
+            breaker: noted.breaker.map(clean),
+            idempotency: noted.idempotency.map(clean),
+            correlation_id: self.correlation_id.clone(),
+            duration,
+            time_to_first_byte: self.first_byte.or(whole),
+            request_bytes: self.request_bytes,
+            response_bytes: self.sent,
+        }
+    }
+}
+
+fn contain(run: impl FnOnce()) {
+    drop(catch_unwind(AssertUnwindSafe(run)));
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("method", &self.method).field("notes", &self.notes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,56 @@
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use crate::{ResponseBody, line::Line};
+
+pin_project! {
+    /// The future of a [`RequestLog`](crate::RequestLog).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is done, polled or not, it writes a line with the outcome `client_left`.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        line: Line,
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(crate) fn new(inner: F, line: Line) -> Self {
+        Self { inner, line }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.line.watch(|| this.inner.poll(cx)));
+        let mut line = mem::take(this.line);
+        match result {
+            Ok(response) => {
+                line.answer(&response);
+                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, line))))
+            }
+            Err(error) => {
+                line.fail();
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! In place of `meter.rs` where nothing is to be counted.
+
+use crate::Record;
+
+#[derive(Default)]
+pub(crate) struct Meter;
+
+impl Meter {
+    pub(crate) fn count(&self, _: &Record) {}
+}
