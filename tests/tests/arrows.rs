@@ -8,10 +8,11 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const ABOVE: [&str; 3] = ["buttress-tests", "gateway-axum", "gateway-common"];
 
 /// What each other package depends on, and beside that what its tests do.
-const ARROWS: [(&str, &[&str], &[&str]); 8] = [
+const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("buttress-config", &[], &[]),
     ("buttress-core", &[], &[]),
     ("buttress-correlation-id", &["buttress-core"], &[]),
+    ("buttress-envelope", &["buttress-core"], &[]),
     ("buttress-provider", &["buttress-core"], &[]),
     ("buttress-request-log", &["buttress-core"], &[]),
     ("buttress-sse", &[], &[]),

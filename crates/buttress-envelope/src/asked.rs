@@ -1,0 +1,108 @@
+//! What is kept of a request for its answer.
+
+use std::{borrow::Cow, time::Duration};
+
+use buttress_core::{CorrelationId, Notes};
+use http::{
+    Extensions, HeaderMap, HeaderValue, Request,
+    header::{ACCEPT, IF_NONE_MATCH},
+};
+
+use crate::{
+    EnvelopeHandle, Mode, Route,
+    decide::{Method, Turn, turn},
+    headers::X_ENVELOPE,
+    negotiate::{self, Form, Wish},
+};
+
+/// How long and how much of a body is read, and what is told of successes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) bytes: usize,
+    pub(crate) time: Duration,
+    pub(crate) mark: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) settings: Settings,
+    pub(crate) method: Method,
+    pub(crate) form: Form,
+    /// Whether the caller has an answer with a weak `ETag`.
+    pub(crate) has_weak: bool,
+    id: Option<CorrelationId>,
+    // Boxed, as most servers have one mode for all routes.
+    varied: Option<Box<Varied>>,
+}
+
+/// What is needed where not every route is new.
+#[derive(Debug)]
+struct Varied {
+    handle: EnvelopeHandle,
+    route: Option<Route>,
+    notes: Option<Notes>,
+    wish: Option<Wish>,
+}
+
+/// How the answer to one request is to be.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) turn: Turn,
+    /// Whether the caller has a choice of shapes.
+    pub(crate) dual: bool,
+    /// Whether a success is looked into.
+    pub(crate) look: bool,
+    pub(crate) route: Option<Cow<'static, str>>,
+}
+
+impl Asked {
+    pub(crate) fn new<B>(request: &Request<B>, handle: &EnvelopeHandle, settings: Settings) -> Self {
+        let (headers, extensions) = (request.headers(), request.extensions());
+        let method = match *request.method() {
+            http::Method::HEAD => Method::Head,
+            http::Method::CONNECT => Method::Connect,
+            _ => Method::Other,
+        };
+        Self {
+            settings,
+            method,
+            form: negotiate::form(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes)),
+            has_weak: headers.get(IF_NONE_MATCH).is_some_and(|tags| tags.as_bytes().windows(3).any(|w| w == b"W/\"")),
+            id: extensions.get().cloned(),
+            varied: handle.varies().then(|| Box::new(Varied::new(headers, extensions, handle))),
+        }
+    }
+
+    /// The id of the request; else the one that the answer says.
+    pub(crate) fn id(&self, answer: &HeaderMap) -> Option<CorrelationId> {
+        let said = || answer.get(CorrelationId::HEADER).and_then(|value| CorrelationId::try_from(value).ok());
+        self.id.clone().or_else(said)
+    }
+
+    /// How the answer is to be, by the route that the answer or the request says. `None`: new, like all.
+    pub(crate) fn standing(&self, answer: &Extensions) -> Option<Standing> {
+        let varied = self.varied.as_ref()?;
+        let route = varied.route(answer);
+        let (mode, look) = varied.handle.standing(route.as_deref());
+        Some(Standing { turn: turn(mode, varied.wish), dual: mode == Mode::Dual, look, route })
+    }
+}
+
+impl Varied {
+    fn new(headers: &HeaderMap, extensions: &Extensions, handle: &EnvelopeHandle) -> Self {
+        let said = headers.get(X_ENVELOPE).and_then(|value| negotiate::wish_of(value.as_bytes()));
+        let accept = || negotiate::wish(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes));
+        Self {
+            handle: handle.clone(),
+            route: extensions.get().cloned(),
+            notes: extensions.get().cloned(),
+            wish: said.or_else(accept),
+        }
+    }
+
+    /// The answer knows best: whoever routed wrote it last.
+    fn route(&self, answer: &Extensions) -> Option<Cow<'static, str>> {
+        let route = answer.get::<Route>().or(self.route.as_ref()).map(Route::pattern);
+        route.or_else(|| self.notes.as_ref()?.read(|noted| noted.route.clone()))
+    }
+}

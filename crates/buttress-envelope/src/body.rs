@@ -1,0 +1,100 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::{
+    BoxError,
+    wrapped::{Early, Wrapped},
+};
+
+pin_project! {
+    /// The body of an answer: passed on, wrapped while it streams, or a failure that was rendered anew.
+    ///
+    /// A wrapped body adds a frame before and a frame after those of the inner one, which go through untouched; its
+    /// trailers come last. Length and end are told as exactly as the inner body tells them.
+    ///
+    /// # Errors
+    ///
+    /// What the inner body fails with, and [`LengthMismatch`](crate::LengthMismatch) when it has more or less data than
+    /// it said. After either nothing more comes, the closing brace least of all: the connection is broken off, and no
+    /// client takes a part for the whole.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    #[derive(Debug)]
+    enum Kind<B> {
+        Passed { #[pin] body: B },
+        Wrapped { #[pin] body: Wrapped<B> },
+        // A part was read where it was pinned.
+        Resumed { body: Wrapped<Pin<Box<B>>> },
+        Full { data: Option<Bytes> },
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
+    pub(crate) fn passed(body: B) -> Self {
+        Self { kind: Kind::Passed { body } }
+    }
+
+    pub(crate) fn wrapped(body: B) -> Self {
+        Self { kind: Kind::Wrapped { body: Wrapped::new(body) } }
+    }
+
+    pub(crate) fn resumed(body: Pin<Box<B>>, early: Early) -> Self {
+        Self { kind: Kind::Resumed { body: Wrapped::resumed(body, early) } }
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn full(data: Bytes) -> Self {
+        Self { kind: Kind::Full { data: Some(data).filter(|data| !data.is_empty()) } }
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        match self.project().kind.project() {
+            KindProj::Passed { body } => body.poll_frame(cx).map_err(Into::into),
+            KindProj::Wrapped { body } => body.poll_frame(cx),
+            KindProj::Resumed { body } => Pin::new(body).poll_frame(cx),
+            KindProj::Full { data } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data.into())))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Passed { body } => body.is_end_stream(),
+            Kind::Wrapped { body } => body.is_end_stream(),
+            Kind::Resumed { body } => body.is_end_stream(),
+            Kind::Full { data } => data.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Passed { body } => body.size_hint(),
+            Kind::Wrapped { body } => body.size_hint(),
+            Kind::Resumed { body } => body.size_hint(),
+            Kind::Full { data } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
+        }
+    }
+}

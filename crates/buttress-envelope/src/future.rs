@@ -1,0 +1,92 @@
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use crate::{
+    BoxError, ResponseBody,
+    answer::{self, Pending, Settled},
+    asked::Asked,
+    telemetry,
+};
+
+pin_project! {
+    /// The answer to a request, in one shape.
+    ///
+    /// # Cancel safety
+    ///
+    /// It holds the inner future, and the body of a foreign failure while that is read: both are dropped with it, and
+    /// nothing else is left.
+    #[must_use = "futures do nothing unless polled"]
+    #[derive(Debug)]
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        kind: Kind<F, B>,
+        asked: Asked,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    #[derive(Debug)]
+    enum Kind<F, B> {
+        Calling { #[pin] future: F },
+        Reading { pending: Box<Pending<B>> },
+        Panicked,
+    }
+}
+
+impl<F, B> ResponseFuture<F, B> {
+    pub(crate) fn calling(future: F, asked: Asked) -> Self {
+        Self { kind: Kind::Calling { future }, asked }
+    }
+
+    pub(crate) fn panicked(payload: &(dyn Any + Send), asked: Asked) -> Self {
+        tell(payload, &asked);
+        Self { kind: Kind::Panicked, asked }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.kind.as_mut().project() {
+                // Calling → answered | Reading | Panicked
+                KindProj::Calling { future } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                    Ok(polled) => match answer::settle(ready!(polled)?, this.asked) {
+                        Settled::Now(response) => return Poll::Ready(Ok(response)),
+                        Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
+                    },
+                    Err(payload) => {
+                        tell(&*payload, this.asked);
+                        // Drops what panicked: it must not be polled again.
+                        this.kind.set(Kind::Panicked);
+                    }
+                },
+                // Reading → answered
+                KindProj::Reading { pending } => return pending.poll(this.asked, cx).map(Ok),
+                KindProj::Panicked => return Poll::Ready(Ok(answer::panicked(this.asked))),
+            }
+        }
+    }
+}
+
+fn tell(payload: &(dyn Any + Send), asked: &Asked) {
+    telemetry::panicked(payload, asked.id(&http::HeaderMap::new()).as_ref());
+}
