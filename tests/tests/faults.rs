@@ -109,6 +109,34 @@ async fn a_provider_that_dies_in_the_middle_of_a_job_leads_to_an_event_and_an_an
 }
 
 #[tokio::test]
+async fn a_result_that_came_while_the_provider_was_out_of_sight_is_not_lost() {
+    let gateway = Gateway::start(|settings| {
+        let schedule = settings.schedule.take().unwrap();
+        settings.schedule = Some(schedule.outage(Duration::from_millis(300)));
+    })
+    .await;
+    let client = gateway.guest().await;
+    client.get("/api/models").await;
+    gateway.sim().add_fault(Fault::new(Method::GET, "/api/v1/file/*", StatusCode::BAD_GATEWAY).times(100));
+    let job = image(&client).await.data();
+    let events = client.events(link(&job, "events"), &[], until_the_end).await;
+    assert_eq!(events.last().unwrap().json()["error"]["code"], "provider_unavailable");
+    assert_eq!(client.get(link(&job, "result")).await.failure(), (422, "job_failed".into()));
+    gateway.sim().clear_faults();
+    assert_eq!(client.get(link(&job, "result")).await.data()["kind"], "image");
+}
+
+#[tokio::test]
+async fn an_upload_that_the_provider_does_not_answer_is_a_timeout() {
+    let gateway = Gateway::start(|settings| settings.attempt_timeout = Duration::from_millis(300)).await;
+    gateway.sim().add_fault(Fault::new(Method::POST, "/api/v1/file/upload", Then::Hang));
+    let png = "--X\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n\u{89}PNG";
+    let form = [&png.as_bytes()[..png.len() - 5], b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\r\n--X--\r\n"].concat();
+    let answer = gateway.guest().await.post_raw("/api/uploads", "multipart/form-data; boundary=X", form).await;
+    assert_eq!(answer.failure(), (504, "provider_timeout".into()));
+}
+
+#[tokio::test]
 async fn a_caller_who_leaves_does_not_lose_what_is_paid_for() {
     let gateway = Gateway::start(|_| {}).await;
     let client = gateway.guest().await;

@@ -191,7 +191,7 @@ async fn bodies_and_addresses_that_are_not_taken_have_the_same_shape() {
         (client.get("/api/nothing").await, 404, "not_found"),
         (client.get("/api/jobs/%2e%2e").await, 404, "not_found"),
         (client.get("/api/jobs/no-such-job/events").await, 404, "not_found"),
-        (client.get("/api/jobs/%ff").await, 400, "bad_request"),
+        (client.get("/api/jobs/%ff").await, 404, "not_found"),
     ];
     for (answer, status, code) in failures {
         assert_eq!(answer.failure(), (status, code.into()));
@@ -377,6 +377,25 @@ async fn a_job_that_fails_says_so_everywhere() {
     let looked = client.get(link(&job, "self")).await.data();
     assert_eq!((&looked["status"], &looked["error"]), (&json!("failed"), error));
     assert_eq!(client.get(link(&job, "result")).await.failure(), (422, "job_failed".into()));
+}
+
+#[tokio::test]
+async fn how_a_job_ended_is_told_also_when_its_events_are_forgotten() {
+    let gateway = Gateway::start(|settings| settings.retain = Duration::from_millis(50)).await;
+    let client = gateway.guest().await;
+    let job = finished_picture(&client).await;
+    let path = link(&job, "events");
+    let forgotten = || async { tokio::time::sleep(Duration::from_millis(80)).await };
+
+    forgotten().await;
+    let fresh = client.events(path, &[], until_the_end).await;
+    assert_eq!(names(&fresh), ["completed"]);
+    forgotten().await;
+    let late = client.events(path, &[("last-event-id", "00000000000000000-1")], until_the_end).await;
+    assert_eq!(names(&late), ["reset", "completed"]);
+    forgotten().await;
+    let last = &late.last().unwrap().id;
+    assert_eq!(client.send(Method::GET, path, &[("last-event-id", last)], Bytes::new()).await.status, 204);
 }
 
 #[tokio::test]

@@ -69,17 +69,18 @@ pub fn secret_of(length: usize) -> impl FnOnce(SecretString) -> Result<SecretStr
 /// Names with a secret each: `alice=KEY,bob=KEY`.
 ///
 /// A name is made of letters, digits, `.`, `_` and `-`, up to 64 of them; no name and no secret stands twice; a secret
-/// has at least `length` visible ASCII characters and no comma.
+/// has at least `length` visible ASCII characters and no comma. An error names an entry by its place alone: what looks
+/// like a name may be a secret whose name was forgotten.
 pub fn named_secrets(length: usize) -> impl FnOnce(SecretString) -> Result<Vec<(String, SecretString)>, String> {
     move |text| {
         let mut pairs: Vec<(String, SecretString)> = Vec::new();
         for (i, entry) in text.expose_secret().split(',').enumerate() {
             let (name, secret) = named_secret(entry.trim(), length).map_err(|why| format!("entry {}: {why}", i + 1))?;
             if pairs.iter().any(|(other, _)| *other == name) {
-                return Err(format!("the name {name} stands twice"));
+                return Err(format!("entry {}: its name stands twice", i + 1));
             }
             if pairs.iter().any(|(_, other)| other.expose_secret() == secret) {
-                return Err(format!("{name} has the same key as somebody else"));
+                return Err(format!("entry {}: somebody else has the same key", i + 1));
             }
             pairs.push((name, secret.into()));
         }
@@ -94,7 +95,7 @@ fn named_secret(entry: &str, length: usize) -> Result<(String, &str), String> {
         return Err("a name is 1 to 64 letters, digits, dots, dashes or underscores".into());
     }
     if secret.len() < length || !secret.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(format!("the key of {name} needs at least {length} visible ASCII characters"));
+        return Err(format!("a key has at least {length} visible ASCII characters"));
     }
     Ok((name.to_owned(), secret))
 }
@@ -142,9 +143,16 @@ mod tests {
 
     #[test]
     fn a_faulty_entry_is_named_by_its_place_and_never_shown() {
-        for bad in
-            ["alice", "=secret", "a b=secret", "alice=sec", "alice=secret,", "a=secret,a=secre2", "a=secret,b=secret"]
-        {
+        for bad in [
+            "secret=,x=y",
+            "alice",
+            "=secret",
+            "a b=secret",
+            "alice=sec",
+            "alice=secret,",
+            "a=secret,a=secre2",
+            "a=secret,b=secret",
+        ] {
             let error = keys(bad).unwrap_err();
             assert!(!error.contains("sec"), "{error}");
         }

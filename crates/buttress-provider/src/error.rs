@@ -154,7 +154,7 @@ impl ProviderError {
             problem = problem.fields(self.fields());
         }
         match self.delay().or(usual_delay) {
-            Some(delay) if self.retryable() => problem.retry_after(delay),
+            Some(delay) if self.retryable() => problem.retry_after(delay.min(LONGEST_WAIT)),
             _ if self.retryable() => problem.may_retry(),
             _ => problem,
         }
@@ -203,6 +203,9 @@ impl StdError for ProviderError {
         self.0.source.as_deref().map(|source| source as _)
     }
 }
+
+/// A caller is not told to wait longer than a day, whatever the provider says.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
 const VALIDATION_FAILED: ProblemCode = ProblemCode::new("validation_failed");
 const REJECTED: ProblemCode = ProblemCode::new("provider_rejected");
@@ -259,6 +262,8 @@ mod tests {
         let wait = Duration::from_secs(9);
         let final_ = ProviderError::new(ProviderErrorKind::Unauthorized, "no").with_delay(wait);
         assert_eq!(final_.to_problem().delay(), None);
+        let never = ProviderError::new(ProviderErrorKind::RateLimited, "slow").with_delay(Duration::MAX);
+        assert_eq!(never.to_problem().delay(), Some(LONGEST_WAIT));
         let later = ProviderError::new(ProviderErrorKind::Unavailable, "later");
         assert!(later.to_problem().delay().is_some());
     }

@@ -9,10 +9,11 @@ use thiserror::Error;
 /// | [`first`](Self::first) | 2 s | between the first two looks |
 /// | [`cap`](Self::cap) | 10 s | between two looks at most; the time in between grows by half each time |
 /// | [`deadline`](Self::deadline) | 20 min | from the start to a failure with `provider_timeout` |
-/// | [`outage`](Self::outage) | 30 s | without any answer from the provider, to a failure with `provider_unavailable` |
+/// | [`outage`](Self::outage) | 30 s | without any good answer from the provider, to a failure with its last error |
 /// | [`grace`](Self::grace) | 30 s | during which a job may still be unknown to the provider that accepted it |
 ///
-/// Every wait is jittered by a fifth up or down, so that many jobs do not tick together (AIC-6).
+/// A wait that the provider asks for is kept, up to a minute at a time. At the deadline the job is looked at once more.
+/// Every other wait is jittered by a fifth up or down, so that many jobs do not tick together (AIC-6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Schedule {
@@ -43,6 +44,12 @@ impl Default for Schedule {
 impl Schedule {
     /// No two looks that nothing prompted are nearer than this, whatever hints say.
     pub(crate) const MIN_GAP: Duration = Duration::from_millis(250);
+
+    /// A provider that asks for a longer wait is asked again after this one: its job may be done long before.
+    pub(crate) const MAX_HOLD: Duration = Duration::from_secs(60);
+
+    /// How long the look at the deadline may take.
+    pub(crate) const LAST_LOOK: Duration = Duration::from_secs(10);
 
     /// The wait between the first two looks.
     ///

@@ -1,6 +1,6 @@
 //! What to make of each look at a job: no clock, no I/O.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
@@ -13,8 +13,10 @@ pub(crate) struct Tracker {
     schedule: Schedule,
     started: Instant,
     /// The wait after the next look.
-    wait: std::time::Duration,
+    wait: Duration,
     next_look: Instant,
+    /// The provider asked to be left alone until then; no hint is a reason to disturb it.
+    hold: Option<Instant>,
     last_look: Option<Instant>,
     trouble: Option<Trouble>,
     events: VecDeque<JobEvent>,
@@ -36,7 +38,8 @@ impl Tracker {
             job: accepted,
             started: now,
             wait: schedule.first,
-            next_look: now + Schedule::jittered(schedule.first, fastrand::f64()),
+            next_look: later(now, Schedule::jittered(schedule.first, fastrand::f64())),
+            hold: None,
             last_look: None,
             trouble: None,
             schedule,
@@ -55,20 +58,25 @@ impl Tracker {
         self.job.status.is_terminal()
     }
 
-    /// When to look next.
+    /// When to look next: at the deadline once more, whatever else is said.
     pub(crate) fn next_look(&self) -> Instant {
-        self.next_look.min(self.deadline())
+        let wanted = self.hold.map_or(self.next_look, |hold| hold.max(self.next_look));
+        wanted.min(self.deadline())
     }
 
-    /// When to give up.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.started + self.schedule.deadline
+    /// When to stop waiting for a look that is under way.
+    pub(crate) fn patience(&self) -> Instant {
+        later(self.deadline(), Schedule::LAST_LOOK)
+    }
+
+    fn deadline(&self) -> Instant {
+        later(self.started, self.schedule.deadline)
     }
 
     /// A look begins.
     pub(crate) fn looking(&mut self, now: Instant) {
-        self.last_look = Some(now);
-        self.next_look = now + Schedule::jittered(self.wait, fastrand::f64());
+        (self.last_look, self.hold) = (Some(now), None);
+        self.next_look = later(now, Schedule::jittered(self.wait, fastrand::f64()));
         self.wait = self.schedule.grown(self.wait);
     }
 
@@ -79,7 +87,7 @@ impl Tracker {
             let newer = Job { progress: Some(figure.clamp(0.0, 1.0)), ..self.job.clone() };
             return self.seen(newer.status(JobStatus::Running));
         }
-        let soonest = self.last_look.map_or(now, |last| last + Schedule::MIN_GAP);
+        let soonest = self.last_look.map_or(now, |last| later(last, Schedule::MIN_GAP));
         self.next_look = self.next_look.min(soonest.max(now));
         self.wait = self.schedule.first;
     }
@@ -97,9 +105,10 @@ impl Tracker {
             }
             Err(error) => self.stumbled(&error, now),
         }
+        self.expire(now);
     }
 
-    /// The time is up, if it is.
+    /// The time is up, if it is: after a last look, or instead of one that takes too long.
     pub(crate) fn expire(&mut self, now: Instant) {
         if now >= self.deadline() && !self.is_over() {
             self.end(JobError::new("provider_timeout", "the job did not end in time", true));
@@ -131,33 +140,31 @@ impl Tracker {
 
     fn stumbled(&mut self, error: &ProviderError, now: Instant) {
         use ProviderErrorKind as Kind;
+        if let Some(delay) = error.delay() {
+            self.hold = Some(later(now, delay.min(Schedule::MAX_HOLD)));
+        }
         match error.kind() {
-            Kind::NotFound if now < self.started + self.schedule.grace => {}
+            Kind::NotFound if now < later(self.started, self.schedule.grace) => {}
             // Being asked to slow down is an answer: it never ends a job.
-            Kind::RateLimited => {
-                self.trouble = None;
-                self.next_look = self.next_look.max(now + error.delay().unwrap_or_default());
-            }
-            Kind::Unavailable | Kind::Timeout | Kind::Decode => self.unreachable(error, now),
-            _ => self.end(error.to_job_error()),
+            Kind::RateLimited => self.trouble = None,
+            Kind::Unavailable | Kind::Timeout | Kind::Decode => self.troubled(error, "provider_unreachable", now),
+            // The job is paid for and goes on, whatever the provider has against this look.
+            _ => self.troubled(error, "provider_refusing", now),
         }
     }
 
-    /// One failure is told to nobody; the second one in a row is; a lasting outage ends the job.
-    fn unreachable(&mut self, error: &ProviderError, now: Instant) {
-        if let Some(delay) = error.delay() {
-            self.next_look = self.next_look.max(now + delay);
-        }
+    /// One failure is told to nobody; the second one in a row is; what lasts ends the job.
+    fn troubled(&mut self, error: &ProviderError, step: &'static str, now: Instant) {
         let Some(trouble) = &mut self.trouble else {
             self.trouble = Some(Trouble { since: self.last_look.unwrap_or(now), told: false });
             self.wait = self.schedule.first;
             return;
         };
-        if now >= trouble.since + self.schedule.outage {
+        if now >= later(trouble.since, self.schedule.outage) {
             return self.end(error.to_job_error());
         }
         if !std::mem::replace(&mut trouble.told, true) {
-            let seen = self.job.clone().step("provider_unreachable");
+            let seen = self.job.clone().step(step);
             self.events.push_back(JobEvent::of(&seen, JobEventKind::Progress));
         }
     }
@@ -172,9 +179,14 @@ impl Tracker {
     }
 }
 
+/// `at + wait`, or a moment that nobody lives to see: the waits come from settings and from strangers.
+fn later(at: Instant, wait: Duration) -> Instant {
+    const AGES: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+    at.checked_add(wait).unwrap_or_else(|| at + AGES)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
     use crate::MediaKind;
@@ -258,9 +270,14 @@ mod tests {
     #[test]
     fn a_new_job_may_be_unknown_for_a_while_but_not_for_ever() {
         let (mut tracker, now) = tracker();
-        tracker.looked(failing(ProviderErrorKind::NotFound), now + 29 * SECOND);
-        assert!(!tracker.is_over());
-        tracker.looked(failing(ProviderErrorKind::NotFound), now + 30 * SECOND);
+        for second in [1, 29] {
+            tracker.looked(failing(ProviderErrorKind::NotFound), now + second * SECOND);
+            assert!(tracker.trouble.is_none());
+        }
+        for second in [30, 59, 61] {
+            assert!(!tracker.is_over());
+            tracker.looked(failing(ProviderErrorKind::NotFound), now + second * SECOND);
+        }
         assert!(tracker.is_over());
     }
 
@@ -290,22 +307,54 @@ mod tests {
         assert_eq!((error.code.as_ref(), error.retryable), ("provider_unavailable", true));
     }
 
-    #[test]
-    fn being_asked_to_slow_down_is_obeyed_and_never_ends_a_job() {
-        let (mut tracker, now) = tracker();
-        for _ in 0..100 {
-            let slow = ProviderError::new(ProviderErrorKind::RateLimited, "slow").with_delay(120 * SECOND);
-            tracker.looked(Err(slow), now + 60 * SECOND);
-        }
-        assert!(!tracker.is_over());
-        assert_eq!(tracker.next_look(), now + 180 * SECOND);
+    fn slow_down(delay: Duration) -> Result<Job, ProviderError> {
+        Err(ProviderError::new(ProviderErrorKind::RateLimited, "slow").with_delay(delay))
     }
 
     #[test]
-    fn a_refusal_ends_the_job_at_once() {
+    fn being_asked_to_slow_down_is_obeyed_against_every_hint_and_never_ends_a_job() {
         let (mut tracker, now) = tracker();
-        tracker.looked(failing(ProviderErrorKind::Unauthorized), now);
-        assert!(tracker.is_over());
+        for _ in 0..100 {
+            tracker.looked(slow_down(40 * SECOND), now + 60 * SECOND);
+            tracker.hinted(Hint::Changed, now + 60 * SECOND);
+        }
+        assert!(!tracker.is_over());
+        assert_eq!(tracker.next_look(), now + 100 * SECOND);
+        tracker.looking(now + 100 * SECOND);
+        assert!(tracker.next_look() < now + 110 * SECOND, "the wait is over");
+    }
+
+    #[test]
+    fn no_wait_that_a_provider_names_makes_a_job_forgotten() {
+        for delay in [Duration::MAX, Duration::from_secs(u64::MAX), 86_400 * SECOND] {
+            let (mut tracker, now) = tracker();
+            tracker.looked(slow_down(delay), now);
+            assert_eq!(tracker.next_look(), now + Schedule::MAX_HOLD);
+            let down = ProviderError::new(ProviderErrorKind::Unavailable, "down").with_delay(delay);
+            tracker.looked(Err(down), now);
+            assert_eq!(tracker.next_look(), now + Schedule::MAX_HOLD);
+        }
+        let endless = Schedule::default().deadline(Duration::MAX).outage(Duration::MAX).grace(Duration::MAX);
+        let mut tracker = Tracker::new(job(), endless, Instant::now());
+        tracker.looked(failing(ProviderErrorKind::NotFound), Instant::now());
+        tracker.looked(failing(ProviderErrorKind::Unavailable), Instant::now());
+        assert!(!tracker.is_over() && tracker.patience() > Instant::now());
+    }
+
+    #[test]
+    fn a_refusal_of_a_look_is_survived_and_only_a_lasting_one_ends_the_job() {
+        use ProviderErrorKind as Kind;
+        for kind in [Kind::Unauthorized, Kind::InsufficientCredit, Kind::Rejected, Kind::NotFound] {
+            let (mut tracker, now) = tracker();
+            let later = now + 40 * SECOND;
+            tracker.looked(failing(kind), later);
+            tracker.looked(Ok(running()), later + SECOND);
+            assert!(!tracker.is_over(), "{kind:?}");
+            tracker.looking(later + 2 * SECOND);
+            tracker.looked(failing(kind), later + 2 * SECOND);
+            tracker.looked(failing(kind), later + 32 * SECOND);
+            assert!(tracker.is_over(), "{kind:?}");
+        }
     }
 
     #[test]

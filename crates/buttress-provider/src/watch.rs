@@ -126,11 +126,11 @@ where
         true
     }
 
-    /// While a look is under way only the deadline is waited for.
+    /// While a look is under way only the end of all patience is waited for.
     fn poll_timer(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let mut this = self.project();
         let idle = this.under_way.is_none();
-        let due = if idle { this.tracker.next_look() } else { this.tracker.deadline() };
+        let due = if idle { this.tracker.next_look() } else { this.tracker.patience() };
         if this.timer.deadline() != due {
             this.timer.as_mut().reset(due);
         }
@@ -138,10 +138,11 @@ where
             return false;
         }
         let now = Instant::now();
-        this.tracker.expire(now);
-        if idle && !this.tracker.is_over() {
+        if idle {
             this.tracker.looking(now);
             this.under_way.set(Some((this.look)()));
+        } else {
+            this.tracker.expire(now);
         }
         true
     }
@@ -223,7 +224,22 @@ mod tests {
         let started = Instant::now();
         let events: Vec<_> = watch(job(), schedule, stream::pending(), pending).collect().await;
         assert_eq!(events.last().unwrap().error.as_ref().unwrap().code, "provider_timeout");
-        assert!(started.elapsed() < Duration::from_secs(61));
+        assert!(started.elapsed() < Duration::from_secs(71));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_ends_just_before_the_deadline_is_not_lost() {
+        let started = Instant::now();
+        // The provider asks for a long wait at first; the job is done meanwhile.
+        let look = || {
+            let early = started.elapsed() < Duration::from_secs(50);
+            let slow =
+                ProviderError::new(ProviderErrorKind::RateLimited, "slow").with_delay(Duration::from_secs(3_600));
+            ready(if early { Err(slow) } else { Ok(done()) })
+        };
+        let schedule = Schedule::default().deadline(Duration::from_secs(55));
+        let kinds = kinds(watch(job(), schedule, stream::pending(), look)).await;
+        assert_eq!(kinds.last(), Some(&JobEventKind::Completed));
     }
 
     #[tokio::test(start_paused = true)]

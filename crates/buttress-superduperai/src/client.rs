@@ -69,7 +69,7 @@ impl<S: HttpService> SuperDuperAi<S> {
     }
 
     /// How long the source of an upload may give nothing, 30 s by default, and the upload take in all, 5 min by
-    /// default.
+    /// default. Once its last byte is handed over, the answer is due within the time of an attempt.
     ///
     /// # Errors
     ///

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use thiserror::Error;
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Sleep, sleep},
+};
 
 use crate::{BoxError, settings::after};
 
@@ -26,21 +29,33 @@ pin_project! {
         waiting: bool,
         #[pin]
         timer: Sleep,
-        fault: Fault,
+        course: Course,
     }
 }
 
-/// Where the source's own error waits for whoever sent the body: transports do not all hand it back.
+/// What whoever sent the body wants to know of its course, and what not all transports tell.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fault(Arc<Mutex<Option<BoxError>>>);
+pub(crate) struct Course(Arc<Shared>);
 
-impl Fault {
-    pub(crate) fn take(&self) -> Option<BoxError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+#[derive(Debug, Default)]
+struct Shared {
+    fault: Mutex<Option<BoxError>>,
+    ended: Notify,
+}
+
+impl Course {
+    /// The source's own error.
+    pub(crate) fn take_fault(&self) -> Option<BoxError> {
+        self.0.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn put(&self, error: BoxError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    /// Waits until the last byte was handed over.
+    pub(crate) async fn ended(&self) {
+        self.0.ended.notified().await;
+    }
+
+    fn put_fault(&self, error: BoxError) {
+        *self.0.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 }
 
@@ -55,9 +70,9 @@ struct BrokeOff;
 struct Stalled(Duration);
 
 impl Multipart {
-    pub(crate) fn new(head: String, file: UploadBody, tail: String, idle: Duration, fault: Fault) -> Self {
+    pub(crate) fn new(head: String, file: UploadBody, tail: String, idle: Duration, course: Course) -> Self {
         let (head, tail) = (Some(head.into()), Some(tail.into()));
-        Self { head, file: Some(file), tail, idle, waiting: false, timer: sleep(Duration::ZERO), fault }
+        Self { head, file: Some(file), tail, idle, waiting: false, timer: sleep(Duration::ZERO), course }
     }
 
     /// The next piece of the file; `None` after its last.
@@ -101,11 +116,12 @@ impl Body for Multipart {
             Some(Ok(data)) => Some(Ok(Frame::data(data))),
             Some(Err(error)) => {
                 (*this.file, *this.tail) = (None, None);
-                this.fault.put(error);
+                this.course.put_fault(error);
                 Some(Err(BrokeOff.into()))
             }
             None => {
                 *this.file = None;
+                this.course.0.ended.notify_one();
                 this.tail.take().map(|tail| Ok(Frame::data(tail)))
             }
         })
@@ -136,13 +152,13 @@ mod tests {
 
     use super::*;
 
-    fn multipart<B>(file: B, fault: &Fault) -> Multipart
+    fn multipart<B>(file: B, course: &Course) -> Multipart
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let file = Upload::new("image/png", file).body;
-        Multipart::new("head|".into(), file, "|tail".into(), Duration::from_secs(30), fault.clone())
+        Multipart::new("head|".into(), file, "|tail".into(), Duration::from_secs(30), course.clone())
     }
 
     fn data(text: &'static str) -> Result<Frame<Bytes>, BoxError> {
@@ -151,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_size_is_exact_where_that_of_the_file_is_and_the_end_is_told() {
-        let body = Box::pin(multipart(Full::new(Bytes::from("file")), &Fault::default()));
+        let body = Box::pin(multipart(Full::new(Bytes::from("file")), &Course::default()));
         assert_eq!(body.size_hint().exact(), Some(14));
         let mut body = body;
         let mut text = Vec::new();
@@ -162,7 +178,7 @@ mod tests {
         assert_eq!(text, b"head|file|tail");
         assert!(body.is_end_stream());
 
-        let streamed = multipart(StreamBody::new(stream::iter([data("a")])), &Fault::default());
+        let streamed = multipart(StreamBody::new(stream::iter([data("a")])), &Course::default());
         assert_eq!((streamed.size_hint().lower(), streamed.size_hint().upper()), (10, None));
     }
 
@@ -170,35 +186,35 @@ mod tests {
     async fn trailers_of_the_file_are_left_out() {
         let trailers = Ok(Frame::trailers(http::HeaderMap::new()));
         let body = StreamBody::new(stream::iter([data("a"), trailers, data("b")]));
-        let sent = multipart(body, &Fault::default()).collect().await.unwrap();
+        let sent = multipart(body, &Course::default()).collect().await.unwrap();
         assert!(sent.trailers().is_none());
         assert_eq!(sent.to_bytes(), "head|ab|tail");
     }
 
     #[tokio::test]
     async fn a_failing_file_breaks_the_request_off_and_keeps_its_own_error() {
-        let fault = Fault::default();
+        let course = Course::default();
         let body = StreamBody::new(stream::iter([data("a"), Err("too large".into()), data("b")]));
-        let mut body = Box::pin(multipart(body, &fault));
+        let mut body = Box::pin(multipart(body, &course));
         body.frame().await.unwrap().unwrap();
         body.frame().await.unwrap().unwrap();
         assert!(body.frame().await.unwrap().is_err());
         assert!(body.frame().await.is_none(), "neither more of the file nor the closing boundary");
-        assert_eq!(fault.take().unwrap().to_string(), "too large");
+        assert_eq!(course.take_fault().unwrap().to_string(), "too large");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_stalls_is_given_up_and_a_slow_receiver_is_not() {
-        let fault = Fault::default();
+        let course = Course::default();
         let body = StreamBody::new(stream::iter([data("a")]).chain(stream::pending()));
-        let mut body = Box::pin(multipart(body, &fault));
+        let mut body = Box::pin(multipart(body, &course));
         body.frame().await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert!(body.frame().await.unwrap().is_ok());
         let started = tokio::time::Instant::now();
         assert!(body.frame().await.unwrap().is_err());
         assert_eq!(started.elapsed().as_secs(), 30);
-        assert!(fault.take().unwrap().to_string().contains("30s"));
+        assert!(course.take_fault().unwrap().to_string().contains("30s"));
     }
 
     use futures_util::StreamExt;

@@ -3,13 +3,15 @@
 use buttress_core::FieldProblem;
 use buttress_provider::{FileId, ProviderError, ProviderErrorKind, Upload, UploadedFile};
 use http::HeaderValue;
+use tokio::time::sleep_until;
 
 use crate::{
     BoxError, HttpService, Operation, RequestBody, SuperDuperAi,
+    answer::{Cause, NoAnswer},
     call::Call,
     error::{Asked, expect, not_understood},
     file::is_absolute,
-    multipart::{Fault, Multipart},
+    multipart::{Course, Multipart},
     settings::after,
     wire::FileRead,
 };
@@ -17,16 +19,24 @@ use crate::{
 impl<S: HttpService> SuperDuperAi<S> {
     pub(crate) async fn send_file(&self, upload: Upload) -> Result<UploadedFile, ProviderError> {
         let media_type = essence(&upload.media_type).ok_or_else(no_media_type)?.to_owned();
-        let fault = Fault::default();
+        let course = Course::default();
         let boundary = format!("buttress-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let (head, tail) = around(&media_type, &boundary);
-        let body = Multipart::new(head, upload.body, tail, self.settings.upload_idle, fault.clone());
+        let body = Multipart::new(head, upload.body, tail, self.settings.upload_idle, course.clone());
         // The type belongs in the query: as a form field it would be ignored.
         let path = format!("/api/v1/file/upload?type={}", file_type(&media_type)).into();
         let call = Call::post(Operation::Upload, path, form(&boundary), RequestBody::stream(body));
 
-        let outcome = self.api.call(call, after(self.settings.upload_total)).await;
-        if let Some(error) = fault.take() {
+        let late = async {
+            course.ended().await;
+            sleep_until(after(self.settings.attempt)).await;
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.api.call(call, after(self.settings.upload_total)) => outcome,
+            () = late => Err(NoAnswer { cause: Cause::TimedOut, left: true }),
+        };
+        if let Some(error) = course.take_fault() {
             return Err(broke_off(error));
         }
         let file: FileRead = expect(outcome, Asked::Upload)?;

@@ -1,10 +1,12 @@
 use axum::{
     body::to_bytes,
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Path, Request},
     response::{IntoResponse, Response},
 };
 use buttress_core::Problem;
-use gateway_common::{BODY_LIMIT, BODY_TIMEOUT, Caller, Gateway, bad_request, parse_json, payload_too_large};
+use gateway_common::{
+    BODY_LIMIT, BODY_TIMEOUT, Caller, Gateway, bad_request, not_found, parse_json, payload_too_large,
+};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -33,6 +35,18 @@ impl FromRequestParts<Gateway> for Who {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Failure> {
         Ok(Self(gateway.identify(&parts.headers)?))
+    }
+}
+
+/// The id in the path. One that is no text names nothing.
+pub(crate) struct Id(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let id = Path::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| not_found("there is nothing at this address").into())
     }
 }
 

@@ -6,9 +6,10 @@ use std::{
 };
 
 use buttress_config::Env;
-use gateway_common::{Gateway, Settings, init_logs, init_metrics};
+use gateway_common::{Gateway, Settings, init_logs, init_metrics, keep_metrics_small};
 use tokio::{
     net::TcpListener,
+    runtime::Runtime,
     signal::{
         ctrl_c,
         unix::{SignalKind, signal},
@@ -16,8 +17,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let settings = match Settings::read(Env::of_process()) {
         Ok(settings) => settings,
         Err(error) => {
@@ -27,7 +27,17 @@ async fn main() -> ExitCode {
     };
     init_logs(settings.log);
     init_metrics();
-    match run(settings).await {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "the gateway cannot run");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(run(settings));
+    // A name that is being looked up does not hold up the end.
+    runtime.shutdown_background();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "the gateway cannot run");
@@ -40,6 +50,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let terminated = terminated()?;
     let bind = settings.bind;
     settings.warn_of_weak_secrets();
+    tokio::spawn(keep_metrics_small());
     let gateway = Gateway::start(settings).await?;
     let listener = TcpListener::bind(bind).await.map_err(|error| format!("BIND={bind}: {error}"))?;
     let addr = listener.local_addr()?;

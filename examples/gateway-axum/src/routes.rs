@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use axum::{
     Extension,
     body::Body,
-    extract::{Path, RawQuery, Request, State},
+    extract::{RawQuery, Request, State},
     response::{IntoResponse, Response},
 };
 use buttress_core::{CorrelationId, PeerAddr};
@@ -13,7 +13,7 @@ use http::{
     header::{CONTENT_TYPE, LOCATION, SET_COOKIE},
 };
 
-use crate::extract::{Failure, Json, Who};
+use crate::extract::{Failure, Id, Json, Who};
 
 type Answer = Result<Response, Failure>;
 
@@ -23,7 +23,7 @@ pub(crate) async fn page(State(gateway): State<Gateway>, headers: HeaderMap) -> 
     gateway_common::page(gateway.settings(), caller).map(Body::from)
 }
 
-pub(crate) async fn asset(Path(name): Path<String>) -> Answer {
+pub(crate) async fn asset(Id(name): Id) -> Answer {
     let asset = gateway_common::asset(&name).ok_or_else(|| not_found("there is nothing at this address"))?;
     Ok(asset.map(Body::from))
 }
@@ -59,12 +59,12 @@ pub(crate) async fn upload(
     Ok(with_cookie(success(StatusCode::CREATED, &file).map(Body::from), caller))
 }
 
-pub(crate) async fn job(State(gateway): State<Gateway>, Who(caller): Who, Path(id): Path<String>) -> Answer {
+pub(crate) async fn job(State(gateway): State<Gateway>, Who(caller): Who, Id(id): Id) -> Answer {
     let job = gateway.job(&caller.user, &id)?;
     Ok(success(StatusCode::OK, &job).map(Body::from))
 }
 
-pub(crate) async fn result(State(gateway): State<Gateway>, Who(caller): Who, Path(id): Path<String>) -> Answer {
+pub(crate) async fn result(State(gateway): State<Gateway>, Who(caller): Who, Id(id): Id) -> Answer {
     let artifact = gateway.result(&caller.user, &id).await?;
     Ok(success(StatusCode::OK, &artifact).map(Body::from))
 }
@@ -72,7 +72,7 @@ pub(crate) async fn result(State(gateway): State<Gateway>, Who(caller): Who, Pat
 pub(crate) async fn events(
     State(gateway): State<Gateway>,
     Who(caller): Who,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {

@@ -2,7 +2,7 @@ use buttress_core::{CorrelationId, Problem, RetryAfter};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
@@ -28,6 +28,9 @@ pub fn failure(problem: &Problem, correlation_id: &CorrelationId, request: &Head
     };
     if let Some(delay) = problem.delay() {
         response.headers_mut().insert(RETRY_AFTER, RetryAfter::header_value(delay));
+    }
+    if problem.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }

@@ -3,6 +3,7 @@ use std::task::{Context, Poll};
 use buttress_core::CorrelationId;
 use http::{HeaderMap, Request};
 use tower_service::Service;
+use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
 tokio::task_local! {
@@ -23,9 +24,10 @@ pub fn correlation_id(headers: &HeaderMap) -> CorrelationId {
     })
 }
 
-/// Runs a future under a correlation id, which goes out with every call to the provider.
+/// Runs a future under a correlation id, which goes out with every call to the provider and into every log line.
 pub async fn correlate<F: Future>(id: CorrelationId, future: F) -> F::Output {
-    CURRENT.scope(id, future).await
+    let span = info_span!("correlated", correlation_id = %id);
+    CURRENT.scope(id, future.instrument(span)).await
 }
 
 /// A client that sends the current correlation id with every request.

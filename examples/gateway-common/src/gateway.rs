@@ -5,18 +5,19 @@ use std::{
 
 use buttress_core::{CorrelationId, FieldProblem, Problem};
 use buttress_provider::{
-    Artifact, FileId, ImageRequest, Job, JobId, JobStatus, MediaKind, Model, ProviderAdapter, ProviderError,
-    UploadedFile, VideoRequest,
+    Artifact, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
+    ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
 };
 use buttress_sse::{Event, EventBody, EventName, Heartbeat, MemoryLog, Resume, Retention, last_event_id};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, Response};
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info};
 
 use crate::{
-    Caller, JobView, NewImage, NewVideo, Settings, User, codes, correlate,
+    BODY_TIMEOUT, Caller, JobView, NewImage, NewVideo, Settings, User, codes, correlate,
     jobs::{Holding, Jobs, Record},
     provider::{self, Provider, Simulated},
     run, telemetry, upload,
@@ -130,7 +131,8 @@ impl Gateway {
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
-        let (upload, failure) = upload::open(headers, body).await?;
+        let late = |_| codes::bad_request("the form did not begin in time");
+        let (upload, failure) = timeout(BODY_TIMEOUT, upload::open(headers, body)).await.map_err(late)??;
         let outcome = correlate(id, self.0.provider.upload(upload)).await;
         let file = outcome.map_err(|error| failure.get().cloned().unwrap_or_else(|| told(&error)))?;
         self.0.jobs.uploaded(user, file.file_id.clone());
@@ -157,17 +159,21 @@ impl Gateway {
         if let Some(artifact) = record.artifact {
             return Ok(artifact);
         }
+        let failed = |error: Option<&JobError>| codes::job_failed(error.map_or("", |error| &error.message).to_owned());
+        let error = record.job.error.as_ref();
         match record.job.status {
             JobStatus::Completed => {}
             JobStatus::Cancelled => return Err(codes::job_cancelled()),
-            JobStatus::Failed => {
-                let error = record.job.error.map_or_else(String::new, |error| error.message.into_owned());
-                return Err(codes::job_failed(error));
-            }
+            // The provider's own verdict is final. Where it was only lost sight of, the result may have come since.
+            JobStatus::Failed if error.is_none_or(|error| error.code == "job_failed") => return Err(failed(error)),
+            JobStatus::Failed => {}
             _ => return Err(codes::job_not_finished()),
         }
         let outcome = correlate(record.correlation_id, self.0.provider.get_job_result(&record.job.id)).await;
-        let artifact = outcome.map_err(|error| told(&error))?;
+        let artifact = outcome.map_err(|now| match record.job.status {
+            JobStatus::Failed => failed(error),
+            _ => told(&now),
+        })?;
         self.0.jobs.update(&record.job.id, |record| record.artifact = Some(artifact.clone()));
         Ok(artifact)
     }
@@ -184,11 +190,21 @@ impl Gateway {
         headers: &HeaderMap,
         query: Option<&str>,
     ) -> Result<Option<Response<EventBody>>, Problem> {
-        let id = self.find(user, id)?.job.id;
+        let record = self.find(user, id)?;
+        let id = record.job.id.clone();
         let cursor = last_event_id(headers, query)
             .map_err(|error| codes::bad_request(format!("Last-Event-ID is no cursor: {error}")))?;
-        let Resume::Play(replay) = self.0.log.resume_from(id.as_str(), cursor.as_ref()) else {
-            return Ok(None);
+        let replay = match self.0.log.resume_from(id.as_str(), cursor.as_ref()) {
+            Resume::Play(replay) => replay,
+            Resume::Finished => return Ok(None),
+            Resume::Unknown if cursor.is_some() && cursor == record.last => return Ok(None),
+            Resume::Unknown => {
+                self.tell_end_again(&record);
+                let Resume::Play(replay) = self.0.log.resume_from(id.as_str(), cursor.as_ref()) else {
+                    return Ok(None);
+                };
+                replay
+            }
         };
         telemetry::event_stream_opened();
         let beat = self.0.heartbeat.clone().event({
@@ -197,6 +213,21 @@ impl Gateway {
         });
         let reset = move || Event::data(line_event_json("reset", &id));
         Ok(Some(replay.retry(RECONNECT).heartbeat(beat).reset(reset).into_response()))
+    }
+
+    /// The events of a finished job are forgotten after a while, how it ended is not.
+    fn tell_end_again(&self, record: &Record) {
+        let kind = match record.job.status {
+            JobStatus::Completed => JobEventKind::Completed,
+            JobStatus::Failed | JobStatus::Cancelled => JobEventKind::Failed,
+            _ => return,
+        };
+        // Another reader may have been first.
+        if let Ok(publisher) = self.0.log.create(record.job.id.as_str()) {
+            let event = JobEvent::of(&record.job, kind);
+            let last = publisher.finish(run::event(&event, &record.correlation_id));
+            self.0.jobs.update(&record.job.id, |record| record.last = Some(last));
+        }
     }
 
     /// `GET /api/models`.
@@ -263,7 +294,14 @@ impl Gateway {
             let job = order.send(&gateway.0.provider).await.map_err(|error| told(&error))?;
             telemetry::job_started(&job);
             info!(job_id = %job.id, kind = %job.kind, user = user.as_str(), "job_started");
-            let record = Record { owner: user, job, created_at: SystemTime::now(), correlation_id: id, artifact: None };
+            let record = Record {
+                owner: user,
+                job,
+                created_at: SystemTime::now(),
+                correlation_id: id,
+                artifact: None,
+                last: None,
+            };
             let view = view(&record);
             gateway.watch(record, place)?;
             Ok(view)
@@ -278,8 +316,9 @@ impl Gateway {
         let Inner { provider, jobs, log, tasks, stopped, .. } = &*self.0;
         let (job, id) = (record.job.clone(), record.correlation_id.clone());
         let publisher = log.create(job.id.as_str()).map_err(|error| {
+            // The job runs and is paid for: nobody shall be asked to start it again.
             error!(job_id = %job.id, error = %error, "no_event_log");
-            codes::store_unavailable("too many jobs are running")
+            codes::internal()
         })?;
         if !jobs.insert(place, record) {
             error!(job_id = %job.id, "the provider gave the id of a job that exists");

@@ -1,9 +1,12 @@
-use std::time::Duration;
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use buttress_core::{FieldProblem, Problem};
 use buttress_provider::{AspectRatio, FileId, ImageRequest, Reference, ReferenceKind, VideoRequest};
 use http::{HeaderMap, header::CONTENT_TYPE};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::error::Category;
 
 use crate::codes;
@@ -31,8 +34,7 @@ pub struct NewImage {
     negative_prompt: Option<String>,
     seed: Option<u64>,
     steps: Option<u32>,
-    #[serde(default)]
-    references: Vec<Reference>,
+    references: Option<Vec<Object<Reference>>>,
 }
 
 /// The body of `POST /api/videos`.
@@ -48,6 +50,30 @@ pub struct NewVideo {
     image: Option<FileId>,
 }
 
+/// A value that is written as a JSON object: serde would take an array of its members too.
+#[derive(Clone, Debug)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
 /// Reads a JSON body.
 ///
 /// # Errors
@@ -59,7 +85,7 @@ pub fn parse_json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Resu
         return Err(codes::unsupported_media_type("the body is to be application/json"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         explain(path, &error.into_inner())
     })?;
@@ -85,7 +111,7 @@ fn explain(path: String, error: &serde_json::Error) -> Problem {
 
 /// The member that serde names in its text: of a missing one the path knows only the parent.
 fn named_field(problem: &str) -> Option<String> {
-    let named = problem.strip_prefix("missing field `")?;
+    let named = problem.strip_prefix("missing field `").or_else(|| problem.strip_prefix("duplicate field `"))?;
     named.split('`').next().map(str::to_owned)
 }
 
@@ -94,6 +120,7 @@ impl NewImage {
     pub(crate) fn into_request(self, default_model: &str) -> Result<ImageRequest, Problem> {
         let Self { prompt, model, width, height, negative_prompt, seed, steps, references } = self;
         let mut faults = Vec::new();
+        let references: Vec<_> = references.into_iter().flatten().map(|Object(reference)| reference).collect();
         check_text(&mut faults, "prompt", &prompt, true);
         check_text(&mut faults, "negativePrompt", negative_prompt.as_deref().unwrap_or_default(), false);
         if references.len() > REFERENCE_LIMIT {
@@ -180,6 +207,7 @@ mod tests {
         let request = image(body).unwrap();
         assert_eq!((request.model.as_str(), request.seed, request.width), ("m", Some(99_999_999_999_999), Some(640)));
         assert_eq!(request.references[0].file_id.as_str(), "f-1");
+        assert!(image(r#"{"prompt":"a boat","references":null,"seed":null}"#).is_ok());
     }
 
     #[test]
@@ -209,6 +237,10 @@ mod tests {
             (r#"{"prompt":"a","references":[{"type":"source","fileId":"../x"}]}"#, "references[0].fileId"),
             (r#"{"prompt":"a","references":[{"type":"smell","fileId":"x"}]}"#, "references[0].type"),
             (r#"{"prompt":"  "}"#, "prompt"),
+            (r#"{"prompt":"a","prompt":"b"}"#, "prompt"),
+            (r#"["a boat",null,null,null,null,null,null,[]]"#, ""),
+            ("null", ""),
+            (r#"{"prompt":"a","references":[["source","x"]]}"#, "references[0]"),
         ];
         for (body, field) in table {
             assert_eq!(told(&image(body).unwrap_err()), ("validation_failed".into(), field.into()), "{body}");

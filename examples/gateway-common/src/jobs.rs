@@ -6,6 +6,7 @@ use std::{
 
 use buttress_core::CorrelationId;
 use buttress_provider::{Artifact, FileId, Job, JobId, MediaKind};
+use buttress_sse::Cursor;
 
 use crate::User;
 
@@ -35,6 +36,8 @@ pub(crate) struct Record {
     /// Of the request that made it.
     pub(crate) correlation_id: CorrelationId,
     pub(crate) artifact: Option<Artifact>,
+    /// Of its last event, once that was told.
+    pub(crate) last: Option<Cursor>,
 }
 
 /// A place for a job that is about to be made: given back when dropped.
@@ -69,7 +72,11 @@ impl Jobs {
         let mut inner = self.lock();
         let new = !inner.jobs.contains_key(&record.job.id);
         if new {
-            inner.jobs.insert(record.job.id.clone(), record);
+            let id = record.job.id.clone();
+            if record.job.status.is_terminal() {
+                inner.finished.push_back(id.clone());
+            }
+            inner.jobs.insert(id, record);
         }
         drop(inner);
         drop(place);
@@ -152,6 +159,7 @@ mod tests {
             created_at: SystemTime::UNIX_EPOCH,
             correlation_id: "c".parse().unwrap(),
             artifact: None,
+            last: None,
         }
     }
 
@@ -199,6 +207,17 @@ mod tests {
         assert!(jobs.reserve().is_none(), "the place is taken");
         drop(place);
         assert!(jobs.reserve().is_some(), "a place that was not used is free again");
+    }
+
+    #[test]
+    fn a_job_that_was_over_when_it_came_makes_room_too() {
+        let jobs = Arc::new(Jobs::default());
+        for i in 0..CAPACITY {
+            let mut record = record("alice", &format!("j{i}"));
+            record.job = record.job.clone().completed("a".parse().unwrap());
+            jobs.insert(jobs.reserve().unwrap(), record);
+        }
+        assert!(jobs.reserve().is_some());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use input::{BODY_LIMIT, BODY_TIMEOUT, NewImage, NewVideo, parse_json};
 pub use page::{asset, page};
 pub use provider::Simulated;
 pub use settings::{LogFormat, ProviderAccess, Settings};
-pub use telemetry::{init_logs, init_metrics, request_finished};
+pub use telemetry::{init_logs, init_metrics, keep_metrics_small, request_finished};
 pub use upload::UPLOAD_LIMIT;
 pub use users::{Caller, User};
 pub use view::JobView;

@@ -50,9 +50,10 @@ impl Teller {
         let Some(mut publisher) = self.publisher.take() else { return };
         self.job.advance(after(&self.job, event));
         self.jobs.update(&event.job_id, |record| record.job = self.job.clone());
-        let data = Event::data(event_json(event, &self.correlation_id)).name(name(event.kind));
+        let data = self::event(event, &self.correlation_id);
         if event.kind.is_last() {
-            publisher.finish(data);
+            let last = publisher.finish(data);
+            self.jobs.update(&event.job_id, |record| record.last = Some(last));
             telemetry::job_finished(&self.job);
             info!(job_id = %event.job_id, status = %self.job.status, "job_finished");
         } else {
@@ -90,6 +91,7 @@ fn after(job: &Job, event: &JobEvent) -> Job {
     next
 }
 
-const fn name(kind: JobEventKind) -> EventName {
-    EventName::from_static(kind.as_str())
+/// An event of a job as it goes over the wire.
+pub(crate) fn event(event: &JobEvent, correlation_id: &CorrelationId) -> Event {
+    Event::data(event_json(event, correlation_id)).name(EventName::from_static(event.kind.as_str()))
 }

@@ -4,6 +4,7 @@ use buttress_config::{ConfigError, Env, ExposeSecret, SecretString, parse};
 use buttress_provider::Schedule;
 use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
+use tracing_subscriber::EnvFilter;
 
 /// All that can be set about a gateway.
 #[derive(Clone, Debug)]
@@ -142,8 +143,9 @@ impl Settings {
             Some(secret) if weak(secret) => warn!("SESSION_SECRET is short: it can be guessed"),
             _ => {}
         }
-        for (name, _) in self.api_keys.iter().filter(|(_, key)| weak(key)) {
-            warn!(name, "this API key is short: it can be guessed");
+        let weak = self.api_keys.iter().filter(|(_, key)| weak(key)).count();
+        if weak > 0 {
+            warn!(weak, "API_KEYS has short keys: they can be guessed");
         }
     }
 
@@ -151,11 +153,13 @@ impl Settings {
         put(&mut self.bind, env.read("BIND", "127.0.0.1:3000", str::parse));
         let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
         put(&mut self.log, env.read("LOG", "json", parse::one_of(&formats)));
+        let filter = |text: &str| text.parse::<EnvFilter>().map(drop);
+        let _ = env.read("RUST_LOG", "info", filter);
         put(&mut self.shutdown_grace, env.read("SHUTDOWN_GRACE", "10s", parse::duration_in(MILLISECOND..=HOUR)));
     }
 
     fn read_users(&mut self, env: &mut Env) {
-        put(&mut self.api_keys, env.read_secret("API_KEYS", "alice=KEY,bob=KEY", parse::named_secrets(1)));
+        put(&mut self.api_keys, env.read_secret("API_KEYS", "alice=KEY1,bob=KEY2", parse::named_secrets(1)));
         self.session_secret =
             env.read_secret("SESSION_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", parse::secret_of(1));
         put(&mut self.guests, env.read("GUESTS", "off", parse::switch));
@@ -165,7 +169,9 @@ impl Settings {
     }
 
     fn read_provider(&mut self, env: &mut Env) {
-        let url = env.read("SUPERDUPERAI_URL", "https://editor.superduperai.co", ApiUrl::new);
+        // Not shown either: people put credentials into addresses, and take one variable for the other.
+        let url = |text: SecretString| ApiUrl::new(text.expose_secret());
+        let url = env.read_secret("SUPERDUPERAI_URL", "https://editor.superduperai.co", url);
         let token = env.read_secret("SUPERDUPERAI_TOKEN", "TOKEN", |token| Token::new(token.expose_secret()));
         match (env.is_set("SUPERDUPERAI_URL"), env.is_set("SUPERDUPERAI_TOKEN")) {
             (true, false) => env.fault("SUPERDUPERAI_TOKEN", "is needed with SUPERDUPERAI_URL", None),
@@ -178,6 +184,10 @@ impl Settings {
         let timeout = || parse::duration_in(10 * MILLISECOND..=HOUR);
         put(&mut self.attempt_timeout, env.read("ATTEMPT_TIMEOUT", "10s", timeout()));
         put(&mut self.provider_timeout, env.read("PROVIDER_TIMEOUT", "30s", timeout()));
+        let both = env.is_set("ATTEMPT_TIMEOUT") && env.is_set("PROVIDER_TIMEOUT");
+        if both && self.attempt_timeout > self.provider_timeout {
+            env.fault("ATTEMPT_TIMEOUT", "is longer than PROVIDER_TIMEOUT, of which it is a part", Some("10s"));
+        }
         self.attempt_timeout = self.attempt_timeout.min(self.provider_timeout);
         put(&mut self.default_image_model, env.read("DEFAULT_IMAGE_MODEL", "comfyui/flux", model));
         put(&mut self.default_video_model, env.read("DEFAULT_VIDEO_MODEL", "google-cloud/veo2-text2video", model));
@@ -247,13 +257,14 @@ mod tests {
             ("ATTEMPT_TIMEOUT", "0s"),
             ("API_KEYS", "hunter2"),
             ("LOG", "xml"),
+            ("RUST_LOG", "a=b=c"),
             ("REDIS_URL", "redis://127.0.0.1"),
         ])
         .unwrap_err();
         for name in ["BIND", "GUESTS", "SUPERDUPERAI_TOKEN", "SUPERDUPERAI_URL", "SSE_HEARTBEAT", "SSE_RETAIN"] {
             assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
         }
-        for name in ["ATTEMPT_TIMEOUT", "API_KEYS", "LOG", "REDIS_URL"] {
+        for name in ["ATTEMPT_TIMEOUT", "API_KEYS", "LOG", "RUST_LOG", "REDIS_URL"] {
             assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
         }
         assert!(!error.contains("hunter2"), "{error}");
@@ -273,6 +284,20 @@ mod tests {
         assert!(read(&[url, token]).unwrap().provider.is_some());
         assert!(read(&[url]).unwrap_err().contains("SUPERDUPERAI_TOKEN: is needed"));
         assert!(read(&[token]).unwrap_err().contains("SUPERDUPERAI_URL: is needed"));
+    }
+
+    #[test]
+    fn credentials_in_an_address_are_not_shown_and_variables_that_were_swapped_neither() {
+        for url in ["https://user:hunter2@example.com", "https://example.com?token=hunter2", "hunter2"] {
+            let error = read(&[("SUPERDUPERAI_URL", url), ("SUPERDUPERAI_TOKEN", "https://x")]).unwrap_err();
+            assert!(error.contains("SUPERDUPERAI_URL: ") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn times_that_contradict_each_other_are_refused() {
+        assert!(read(&[("ATTEMPT_TIMEOUT", "3s"), ("PROVIDER_TIMEOUT", "2s")]).is_err());
+        assert_eq!(read(&[("PROVIDER_TIMEOUT", "2s")]).unwrap().attempt_timeout, Duration::from_secs(2));
     }
 
     #[test]

@@ -34,6 +34,15 @@ pub fn init_metrics() -> &'static PrometheusHandle {
     })
 }
 
+/// Keeps metrics small while nobody fetches them. Never ends.
+pub async fn keep_metrics_small() {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        ticks.tick().await;
+        init_metrics().run_upkeep();
+    }
+}
+
 /// Counts an answered request. `route` is the pattern of the route, so that labels stay bounded.
 pub fn request_finished(route: &str, method: &Method, status: StatusCode, took: Duration) {
     let labels =

@@ -69,7 +69,7 @@ impl Users {
         }
     }
 
-    /// Looks at every key, whichever fits, so that time tells nothing.
+    /// Looks at every key, whichever fits: time tells no more than how long the keys are.
     fn by_key(&self, given: &[u8]) -> Option<User> {
         let same = |key: &SecretString| bool::from(key.expose_secret().as_bytes().ct_eq(given));
         let mut found = None;
@@ -84,9 +84,9 @@ impl Users {
 
 /// Any secret makes a key: its length is the operator's business, and told at start when it is short.
 fn signing_key(secret: &SecretString) -> Key {
-    let secret = secret.expose_secret().as_bytes();
-    let long_enough: Vec<u8> = secret.iter().copied().cycle().take(secret.len().max(32)).collect();
-    Key::derive_from(&long_enough)
+    let mut secret = secret.expose_secret().as_bytes().to_vec();
+    secret.resize(secret.len().max(32), 0);
+    Key::derive_from(&secret)
 }
 
 fn bearer(credentials: &HeaderValue) -> Option<&[u8]> {

@@ -327,8 +327,8 @@ async fn event_streams_of_every_kind_lead_to_a_look_when_they_are_about_the_job(
         let (provider, looks) = listening(id, events);
         let job = Job::new(id.parse().unwrap(), MediaKind::Video);
         provider.watch(job).for_each(|_| std::future::ready(())).await;
-        // A line that opens leads to one look by itself; what it says, to one more.
-        assert_eq!(looks.load(Ordering::Relaxed), 1 + usize::from(about_us), "{events}");
+        // A line that opens leads to one look by itself, as does the deadline; what it says, to one more.
+        assert_eq!(looks.load(Ordering::Relaxed), 2 + usize::from(about_us), "{events}");
     }
 }
 

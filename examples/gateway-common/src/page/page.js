@@ -536,7 +536,7 @@ async function submit() {
   }
 }
 
-/** A second try sends the same key: if the first one did reach the provider, nothing is made or paid twice. */
+/** A second try sends the same key, so that a gateway that remembers keys makes and pays nothing twice. */
 async function create(request) {
   begin();
   try {
