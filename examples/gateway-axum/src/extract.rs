@@ -1,17 +1,17 @@
 use axum::{
-    body::to_bytes,
+    body::{Body, to_bytes},
     extract::{FromRequest, FromRequestParts, Path, Request},
     response::{IntoResponse, Response},
 };
 use buttress_core::Problem;
 use gateway_common::{
-    BODY_LIMIT, BODY_TIMEOUT, Caller, Gateway, bad_request, not_found, parse_json, payload_too_large,
+    BODY_LIMIT, BODY_TIMEOUT, Context, Gateway, bad_request, not_found, parse_json, payload_too_large,
 };
-use http::request::Parts;
+use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE, request::Parts};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-/// A problem as an axum answer: the wrapper around all routes renders it.
+/// A problem as an axum answer: the envelope renders it.
 #[derive(Debug)]
 pub(crate) struct Failure(Problem);
 
@@ -23,18 +23,23 @@ impl From<Problem> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        self.0.into_response::<axum::body::Body>(None).map(axum::body::Body::new)
+        let challenge = self.0.status() == StatusCode::UNAUTHORIZED;
+        let mut response = self.0.into_response::<Body>(None).map(Body::new);
+        if challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
-/// Who sent the request.
-pub(crate) struct Who(pub(crate) Caller);
+/// What the gateway knows of the request.
+pub(crate) struct Cx(pub(crate) Context);
 
-impl FromRequestParts<Gateway> for Who {
+impl FromRequestParts<Gateway> for Cx {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Failure> {
-        Ok(Self(gateway.identify(&parts.headers)?))
+        Ok(Self(gateway.context(parts)?))
     }
 }
 

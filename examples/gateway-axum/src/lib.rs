@@ -2,23 +2,26 @@
 
 mod extract;
 mod routes;
-mod wrap;
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
-    extract::Request,
-    middleware::{from_fn, map_request},
+    extract::{ConnectInfo, MatchedPath, Request},
+    middleware::map_request,
     routing::{get, post},
     serve::ListenerExt,
 };
+use buttress_core::{Notes, PeerAddr};
+use buttress_correlation_id::CorrelationLayer;
+use buttress_envelope::EnvelopeLayer;
+use buttress_request_log::RequestLogLayer;
 use gateway_common::Gateway;
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The whole stack, outermost first: peer address, correlation id and envelope, routes.
+/// The whole stack, outermost first: peer address, correlation id, request log, envelope, routes.
 pub fn app(gateway: Gateway) -> Router {
     Router::new()
         .route("/", get(routes::page))
@@ -32,7 +35,10 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/api/models", get(routes::models))
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
-        .layer(from_fn(wrap::wrap))
+        .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .layer(map_request(route))
+        .layer(RequestLogLayer::new())
+        .layer(CorrelationLayer::new())
         .layer(map_request(peer))
         .with_state(gateway)
 }
@@ -83,11 +89,19 @@ async fn grace_over(draining: CancellationToken, grace: Duration) {
     time::sleep(grace).await;
 }
 
+/// The layers of the kit read the route from the notes of the request.
+async fn route(request: Request) -> Request {
+    let extensions = request.extensions();
+    if let (Some(path), Some(notes)) = (extensions.get::<MatchedPath>(), extensions.get::<Notes>()) {
+        notes.write(|noted| noted.route = Some(path.as_str().to_owned().into()));
+    }
+    request
+}
+
 /// The layers of the kit read the peer's address from an extension of their own.
 async fn peer(mut request: Request) -> Request {
-    use axum::extract::ConnectInfo;
     if let Some(ConnectInfo(addr)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
-        request.extensions_mut().insert(buttress_core::PeerAddr(addr));
+        request.extensions_mut().insert(PeerAddr(addr));
     }
     request
 }

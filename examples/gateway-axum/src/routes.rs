@@ -6,21 +6,22 @@ use axum::{
     extract::{RawQuery, Request, State},
     response::{IntoResponse, Response},
 };
-use buttress_core::{CorrelationId, PeerAddr};
-use gateway_common::{Caller, Gateway, JobView, NewImage, NewVideo, init_metrics, not_found, success};
+use buttress_core::PeerAddr;
+use buttress_envelope::Raw;
+use gateway_common::{Context, Gateway, JobView, NewImage, NewVideo, init_metrics, json, not_found};
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_TYPE, LOCATION, SET_COOKIE},
+    header::{CONTENT_TYPE, LOCATION},
 };
 
-use crate::extract::{Failure, Id, Json, Who};
+use crate::extract::{Cx, Failure, Id, Json};
 
 type Answer = Result<Response, Failure>;
 
-pub(crate) async fn page(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
+pub(crate) async fn page(State(gateway): State<Gateway>, request: Request) -> Response {
     // The page is for everybody; who is not let in learns it from the first call.
-    let caller = gateway.identify(&headers).ok();
-    gateway_common::page(gateway.settings(), caller).map(Body::from)
+    let context = gateway.context(&request.into_parts().0).ok();
+    gateway_common::page(gateway.settings(), context).map(Body::from)
 }
 
 pub(crate) async fn asset(Id(name): Id) -> Answer {
@@ -28,70 +29,53 @@ pub(crate) async fn asset(Id(name): Id) -> Answer {
     Ok(asset.map(Body::from))
 }
 
-pub(crate) async fn create_image(
-    State(gateway): State<Gateway>,
-    Extension(id): Extension<CorrelationId>,
-    Who(caller): Who,
-    Json(new): Json<NewImage>,
-) -> Answer {
-    let job = gateway.create_image(&caller.user, id, new).await?;
-    Ok(accepted(&job, caller))
+pub(crate) async fn create_image(State(gateway): State<Gateway>, Cx(cx): Cx, Json(new): Json<NewImage>) -> Answer {
+    let job = gateway.create_image(&cx, new).await?;
+    Ok(accepted(&job, cx))
 }
 
-pub(crate) async fn create_video(
-    State(gateway): State<Gateway>,
-    Extension(id): Extension<CorrelationId>,
-    Who(caller): Who,
-    Json(new): Json<NewVideo>,
-) -> Answer {
-    let job = gateway.create_video(&caller.user, id, new).await?;
-    Ok(accepted(&job, caller))
+pub(crate) async fn create_video(State(gateway): State<Gateway>, Cx(cx): Cx, Json(new): Json<NewVideo>) -> Answer {
+    let job = gateway.create_video(&cx, new).await?;
+    Ok(accepted(&job, cx))
 }
 
-pub(crate) async fn upload(
-    State(gateway): State<Gateway>,
-    Extension(id): Extension<CorrelationId>,
-    Who(caller): Who,
-    request: Request,
-) -> Answer {
+pub(crate) async fn upload(State(gateway): State<Gateway>, Cx(cx): Cx, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    let file = gateway.upload(&caller.user, id, &parts.headers, body.into_data_stream()).await?;
-    Ok(with_cookie(success(StatusCode::CREATED, &file).map(Body::from), caller))
+    let file = gateway.upload(&cx, &parts.headers, body.into_data_stream()).await?;
+    Ok(cx.finish(json(StatusCode::CREATED, &file).map(Body::from)))
 }
 
-pub(crate) async fn job(State(gateway): State<Gateway>, Who(caller): Who, Id(id): Id) -> Answer {
-    let job = gateway.job(&caller.user, &id)?;
-    Ok(success(StatusCode::OK, &job).map(Body::from))
+pub(crate) async fn job(State(gateway): State<Gateway>, Cx(cx): Cx, Id(id): Id) -> Answer {
+    let job = gateway.job(&cx, &id)?;
+    Ok(json(StatusCode::OK, &job).map(Body::from))
 }
 
-pub(crate) async fn result(State(gateway): State<Gateway>, Who(caller): Who, Id(id): Id) -> Answer {
-    let artifact = gateway.result(&caller.user, &id).await?;
-    Ok(success(StatusCode::OK, &artifact).map(Body::from))
+pub(crate) async fn result(State(gateway): State<Gateway>, Cx(cx): Cx, Id(id): Id) -> Answer {
+    let artifact = gateway.result(&cx, &id).await?;
+    Ok(json(StatusCode::OK, &artifact).map(Body::from))
 }
 
 pub(crate) async fn events(
     State(gateway): State<Gateway>,
-    Who(caller): Who,
+    Cx(cx): Cx,
     Id(id): Id,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let stream = gateway.events(&caller.user, &id, &headers, query.as_deref())?;
+    let stream = gateway.events(&cx, &id, &headers, query.as_deref())?;
     Ok(stream.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |stream| stream.map(Body::new)))
 }
 
-pub(crate) async fn models(
-    State(gateway): State<Gateway>,
-    Extension(id): Extension<CorrelationId>,
-    Who(_): Who,
-) -> Answer {
-    let models = gateway.models(id).await?;
-    Ok(success(StatusCode::OK, &&*models).map(Body::from))
+pub(crate) async fn models(State(gateway): State<Gateway>, Cx(cx): Cx) -> Answer {
+    let models = gateway.models(&cx).await?;
+    Ok(json(StatusCode::OK, &*models).map(Body::from))
 }
 
 pub(crate) async fn health(State(gateway): State<Gateway>, peer: Option<Extension<PeerAddr>>) -> Answer {
     on_loopback(peer)?;
-    Ok(([(CONTENT_TYPE, "application/json")], gateway.health().to_string()).into_response())
+    let mut health = json(StatusCode::OK, &gateway.health()).map(Body::from);
+    health.extensions_mut().insert(Raw);
+    Ok(health)
 }
 
 pub(crate) async fn metrics(peer: Option<Extension<PeerAddr>>) -> Answer {
@@ -108,14 +92,9 @@ fn on_loopback(peer: Option<Extension<PeerAddr>>) -> Result<(), Failure> {
     }
 }
 
-fn accepted(job: &JobView, caller: Caller) -> Response {
-    let mut response = success(StatusCode::ACCEPTED, job).map(Body::from);
+fn accepted(job: &JobView, cx: Context) -> Response {
+    let mut response = json(StatusCode::ACCEPTED, job).map(Body::from);
     let location = job.location().parse().expect("an id is made of letters, digits and dashes");
     response.headers_mut().insert(LOCATION, location);
-    with_cookie(response, caller)
-}
-
-fn with_cookie(mut response: Response, caller: Caller) -> Response {
-    response.headers_mut().extend(caller.cookie.map(|cookie| (SET_COOKIE, cookie)));
-    response
+    cx.finish(response)
 }

@@ -1,94 +1,122 @@
-//! The gateway's own problems, by the table of its contract; those of the provider come from `buttress-provider`.
+//! Every code that the gateway answers with, and the problems that it makes itself.
 
 use std::{borrow::Cow, time::Duration};
 
-use buttress_core::{FieldProblem, Problem, ProblemCode};
-use http::StatusCode;
+use buttress_core::{FieldProblem, Problem};
+use buttress_envelope::{
+    BAD_REQUEST, Catalogue, HTTP_CODES, INTERNAL, NOT_FOUND, PAYLOAD_TOO_LARGE, UNAUTHORIZED, UNSUPPORTED_MEDIA_TYPE,
+    VALIDATION_FAILED,
+};
 
-const BAD_REQUEST: ProblemCode = ProblemCode::new("bad_request");
-const VALIDATION_FAILED: ProblemCode = ProblemCode::new("validation_failed");
-const UNAUTHORIZED: ProblemCode = ProblemCode::new("unauthorized");
-const FORBIDDEN: ProblemCode = ProblemCode::new("forbidden");
-const NOT_FOUND: ProblemCode = ProblemCode::new("not_found");
-const METHOD_NOT_ALLOWED: ProblemCode = ProblemCode::new("method_not_allowed");
-const NOT_ACCEPTABLE: ProblemCode = ProblemCode::new("not_acceptable");
-const PAYLOAD_TOO_LARGE: ProblemCode = ProblemCode::new("payload_too_large");
-const UNSUPPORTED_MEDIA_TYPE: ProblemCode = ProblemCode::new("unsupported_media_type");
-const JOB_NOT_FINISHED: ProblemCode = ProblemCode::new("job_not_finished");
-const JOB_FAILED: ProblemCode = ProblemCode::new("job_failed");
-const JOB_CANCELLED: ProblemCode = ProblemCode::new("job_cancelled");
-const STORE_UNAVAILABLE: ProblemCode = ProblemCode::new("store_unavailable");
-const INTERNAL: ProblemCode = ProblemCode::new("internal");
+buttress_envelope::codes! {
+    /// What a gateway says beside what every server says.
+    pub const GATEWAY_CODES;
+    /// The job runs still: there is no result yet.
+    JOB_NOT_FINISHED = "job_not_finished", 409, retryable;
+    /// The job ended without a result.
+    JOB_FAILED = "job_failed", 422;
+    /// The job was stopped.
+    JOB_CANCELLED = "job_cancelled", 422;
+    /// It is not known whether a paid call took effect: a repetition could be paid twice.
+    OPERATION_UNCERTAIN = "operation_uncertain", 409;
+    /// The provider refuses the request; 422 where the user's own input is at fault.
+    PROVIDER_REJECTED = "provider_rejected", 502;
+    /// The provider does not accept the gateway's credentials.
+    PROVIDER_UNAUTHORIZED = "provider_unauthorized", 502;
+    /// The gateway's account at the provider has too little credit.
+    PROVIDER_INSUFFICIENT_CREDIT = "provider_insufficient_credit", 502;
+    /// The provider cannot be reached, or is broken.
+    PROVIDER_UNAVAILABLE = "provider_unavailable", 503, retryable;
+    /// The provider did not answer in time.
+    PROVIDER_TIMEOUT = "provider_timeout", 504, retryable;
+    /// There is no room for another job now.
+    STORE_UNAVAILABLE = "store_unavailable", 503, retryable;
+}
 
-/// 400: the request cannot be read.
+/// All codes of the gateway, each there once.
+pub const CATALOGUE: Catalogue = Catalogue::new(&[HTTP_CODES, GATEWAY_CODES]);
+
+/// The request cannot be read.
 pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, BAD_REQUEST, message)
+    BAD_REQUEST.problem(message)
 }
 
-/// 422: the request can be read, and these fields are wrong.
+/// The request can be read, and these fields are wrong.
 pub(crate) fn validation_failed(fields: &[FieldProblem]) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_FAILED, "some fields are wrong").fields(fields)
+    VALIDATION_FAILED.problem("some fields are wrong").fields(fields)
 }
 
-/// 401: nobody is known by these credentials.
+/// Nobody is known by these credentials.
 pub(crate) fn unauthorized(message: &'static str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED, message)
+    UNAUTHORIZED.problem(message)
 }
 
-/// 404: there is nothing here, or nothing that the caller may know of.
+/// There is nothing here, or nothing that the caller may know of.
 pub fn not_found(what: &'static str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, NOT_FOUND, what)
+    NOT_FOUND.problem(what)
 }
 
-/// 413: the body is longer than what is taken.
+/// The body is longer than what is taken.
 pub fn payload_too_large(limit: usize) -> Problem {
-    let message = format!("the body is longer than {limit} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, PAYLOAD_TOO_LARGE, message)
+    PAYLOAD_TOO_LARGE.problem(format!("the body is longer than {limit} bytes"))
 }
 
-/// 415: the body is of a type that is not taken.
+/// The body is of a type that is not taken.
 pub(crate) fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_MEDIA_TYPE, message)
+    UNSUPPORTED_MEDIA_TYPE.problem(message)
 }
 
-/// 409: the job runs still.
+/// The job runs still.
 pub(crate) fn job_not_finished() -> Problem {
-    Problem::new(StatusCode::CONFLICT, JOB_NOT_FINISHED, "the job is not finished").retry_after(Duration::from_secs(2))
+    JOB_NOT_FINISHED.problem("the job is not finished").retry_after(Duration::from_secs(2))
 }
 
-/// 422: the job ended without a result.
+/// The job ended without a result.
 pub(crate) fn job_failed(message: String) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, JOB_FAILED, message)
+    JOB_FAILED.problem(message)
 }
 
-/// 422: the job was stopped.
+/// The job was stopped.
 pub(crate) fn job_cancelled() -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, JOB_CANCELLED, "the job was cancelled")
+    JOB_CANCELLED.problem("the job was cancelled")
 }
 
-/// 503: there is no room for another job now.
+/// There is no room for another job now.
 pub(crate) fn store_unavailable(message: &'static str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, STORE_UNAVAILABLE, message).retry_after(Duration::from_secs(5))
+    STORE_UNAVAILABLE.problem(message).retry_after(Duration::from_secs(5))
 }
 
-/// 500: a fault of the gateway. The cause goes to the log, not to the caller.
-pub fn internal() -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, "something went wrong on our side")
+/// A fault of the gateway. The cause goes to the log, not to the caller.
+pub(crate) fn internal() -> Problem {
+    INTERNAL.problem("something went wrong on our side")
 }
 
-/// The problem for an answer of which only the status is known: the router's own 404 and 405, for instance.
-pub(crate) fn of_status(status: StatusCode) -> Problem {
-    let (code, message) = match status {
-        StatusCode::UNAUTHORIZED => (UNAUTHORIZED, "credentials are needed"),
-        StatusCode::FORBIDDEN => (FORBIDDEN, "this is not allowed"),
-        StatusCode::NOT_FOUND => (NOT_FOUND, "there is nothing at this address"),
-        StatusCode::METHOD_NOT_ALLOWED => (METHOD_NOT_ALLOWED, "this address does not take that method"),
-        StatusCode::NOT_ACCEPTABLE => (NOT_ACCEPTABLE, "none of the accepted types can be made"),
-        StatusCode::PAYLOAD_TOO_LARGE => (PAYLOAD_TOO_LARGE, "the body is too long"),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => (UNSUPPORTED_MEDIA_TYPE, "the body is of a type that is not taken"),
-        StatusCode::UNPROCESSABLE_ENTITY => (VALIDATION_FAILED, "some fields are wrong"),
-        _ if status.is_server_error() => return internal(),
-        _ => (BAD_REQUEST, "the request cannot be read"),
-    };
-    Problem::new(status, code, message)
+#[cfg(test)]
+mod tests {
+    use buttress_provider::{ProviderError, ProviderErrorKind as Kind};
+
+    use super::*;
+
+    #[test]
+    fn what_the_provider_fails_with_is_in_the_catalogue() {
+        let kinds = [
+            Kind::Invalid,
+            Kind::Rejected,
+            Kind::Unauthorized,
+            Kind::InsufficientCredit,
+            Kind::NotFound,
+            Kind::NotFinished,
+            Kind::JobFailed,
+            Kind::RateLimited,
+            Kind::Unavailable,
+            Kind::Timeout,
+            Kind::UnknownOutcome,
+            Kind::Decode,
+        ];
+        for kind in kinds {
+            let problem = ProviderError::new(kind, "why").to_problem();
+            let code = CATALOGUE.find(problem.code().as_str()).unwrap_or_else(|| panic!("{kind:?}"));
+            assert_eq!((code.status(), code.retryable()), (problem.status(), problem.retryable()), "{kind:?}");
+        }
+    }
 }

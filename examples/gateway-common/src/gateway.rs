@@ -1,27 +1,25 @@
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
-use buttress_core::{CorrelationId, FieldProblem, Problem};
+use buttress_core::{FieldProblem, Notes, Problem};
+use buttress_correlation_id::CorrelationExt;
 use buttress_provider::{
-    Artifact, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
-    ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
+    Artifact, Cost, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
+    PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
 };
 use buttress_sse::{Event, EventBody, EventName, Heartbeat, MemoryLog, Resume, Retention, last_event_id};
 use bytes::Bytes;
 use futures_util::Stream;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, request::Parts};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 use crate::{
-    BODY_TIMEOUT, Caller, JobView, NewImage, NewVideo, Settings, User, codes, correlate,
+    BODY_TIMEOUT, Context, JobView, NewImage, NewVideo, Settings, User, codes,
     jobs::{Holding, Jobs, Record},
     provider::{self, Provider, Simulated},
     run, telemetry, upload,
-    users::Users,
+    users::{Caller, Users},
     view::line_event_json,
 };
 
@@ -81,13 +79,21 @@ impl Gateway {
         self.0.simulated.as_ref()
     }
 
-    /// Who sent a request.
+    /// What is known of a request that came through the stack.
     ///
     /// # Errors
     ///
     /// 401 for unknown credentials, and for none where guests are not let in.
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        self.0.users.identify(headers)
+    ///
+    /// # Panics
+    ///
+    /// When no layer gave the request a correlation id.
+    pub fn context(&self, parts: &Parts) -> Result<Context, Problem> {
+        let Caller { user, cookie } = self.0.users.identify(&parts.headers)?;
+        let correlation_id = parts.extensions.get().cloned().expect("the correlation layer stands above the routes");
+        let notes: Notes = parts.extensions.get().cloned().unwrap_or_default();
+        notes.write(|noted| noted.user_id = Some(user.as_str().to_owned().into()));
+        Ok(Context { user, cookie, correlation_id, notes })
     }
 
     /// `POST /api/images`.
@@ -95,11 +101,11 @@ impl Gateway {
     /// # Errors
     ///
     /// 422 with the fields at fault; what the provider says.
-    pub async fn create_image(&self, user: &User, id: CorrelationId, new: NewImage) -> Result<JobView, Problem> {
+    pub async fn create_image(&self, cx: &Context, new: NewImage) -> Result<JobView, Problem> {
         let request = new.into_request(&self.0.settings.default_image_model)?;
         let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
-        self.check_files(user, &files, |i| format!("references[{i}].fileId"), None)?;
-        self.create(user, id, Order::Image(request)).await
+        self.check_files(&cx.user, &files, |i| format!("references[{i}].fileId"), None)?;
+        self.create(cx, Order::Image(request)).await
     }
 
     /// `POST /api/videos`.
@@ -107,12 +113,12 @@ impl Gateway {
     /// # Errors
     ///
     /// 422 with the fields at fault; what the provider says.
-    pub async fn create_video(&self, user: &User, id: CorrelationId, new: NewVideo) -> Result<JobView, Problem> {
+    pub async fn create_video(&self, cx: &Context, new: NewVideo) -> Result<JobView, Problem> {
         let settings = &self.0.settings;
         let request = new.into_request((&settings.default_video_model, &settings.default_animate_model))?;
         let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
-        self.check_files(user, &files, |_| "image".into(), Some(MediaKind::Image))?;
-        self.create(user, id, Order::Video(request)).await.map_err(in_our_words)
+        self.check_files(&cx.user, &files, |_| "image".into(), Some(MediaKind::Image))?;
+        self.create(cx, Order::Video(request)).await.map_err(in_our_words)
     }
 
     /// `POST /api/uploads`: `body` goes to the provider as it arrives.
@@ -120,22 +126,17 @@ impl Gateway {
     /// # Errors
     ///
     /// 413, 415, 422 and 400 for forms that are not taken; what the provider says.
-    pub async fn upload<S, E>(
-        &self,
-        user: &User,
-        id: CorrelationId,
-        headers: &HeaderMap,
-        body: S,
-    ) -> Result<UploadedFile, Problem>
+    pub async fn upload<S, E>(&self, cx: &Context, headers: &HeaderMap, body: S) -> Result<UploadedFile, Problem>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
     {
         let late = |_| codes::bad_request("the form did not begin in time");
         let (upload, failure) = timeout(BODY_TIMEOUT, upload::open(headers, body)).await.map_err(late)??;
-        let outcome = correlate(id, self.0.provider.upload(upload)).await;
+        note_provider(&cx.notes);
+        let outcome = self.0.provider.upload(upload).await;
         let file = outcome.map_err(|error| failure.get().cloned().unwrap_or_else(|| told(&error)))?;
-        self.0.jobs.uploaded(user, file.file_id.clone());
+        self.0.jobs.uploaded(&cx.user, file.file_id.clone());
         Ok(file)
     }
 
@@ -144,8 +145,8 @@ impl Gateway {
     /// # Errors
     ///
     /// 404 when this user has no such job.
-    pub fn job(&self, user: &User, id: &str) -> Result<JobView, Problem> {
-        let record = self.find(user, id)?;
+    pub fn job(&self, cx: &Context, id: &str) -> Result<JobView, Problem> {
+        let record = self.find(&cx.user, id)?;
         Ok(view(&record))
     }
 
@@ -154,9 +155,10 @@ impl Gateway {
     /// # Errors
     ///
     /// 404 when this user has no such job, 409 while it runs, 422 when it failed.
-    pub async fn result(&self, user: &User, id: &str) -> Result<Artifact, Problem> {
-        let record = self.find(user, id)?;
+    pub async fn result(&self, cx: &Context, id: &str) -> Result<Artifact, Problem> {
+        let record = self.find(&cx.user, id)?;
         if let Some(artifact) = record.artifact {
+            note_cost(&cx.notes, artifact.cost.as_ref());
             return Ok(artifact);
         }
         let failed = |error: Option<&JobError>| codes::job_failed(error.map_or("", |error| &error.message).to_owned());
@@ -169,11 +171,13 @@ impl Gateway {
             JobStatus::Failed => {}
             _ => return Err(codes::job_not_finished()),
         }
-        let outcome = correlate(record.correlation_id, self.0.provider.get_job_result(&record.job.id)).await;
+        note_provider(&cx.notes);
+        let outcome = self.0.provider.get_job_result(&record.job.id).await;
         let artifact = outcome.map_err(|now| match record.job.status {
             JobStatus::Failed => failed(error),
             _ => told(&now),
         })?;
+        note_cost(&cx.notes, artifact.cost.as_ref());
         self.0.jobs.update(&record.job.id, |record| record.artifact = Some(artifact.clone()));
         Ok(artifact)
     }
@@ -185,12 +189,12 @@ impl Gateway {
     /// 404 when this user has no such job, 400 for a malformed cursor.
     pub fn events(
         &self,
-        user: &User,
+        cx: &Context,
         id: &str,
         headers: &HeaderMap,
         query: Option<&str>,
     ) -> Result<Option<Response<EventBody>>, Problem> {
-        let record = self.find(user, id)?;
+        let record = self.find(&cx.user, id)?;
         let id = record.job.id.clone();
         let cursor = last_event_id(headers, query)
             .map_err(|error| codes::bad_request(format!("Last-Event-ID is no cursor: {error}")))?;
@@ -235,8 +239,9 @@ impl Gateway {
     /// # Errors
     ///
     /// What the provider says, when there is no list from before.
-    pub async fn models(&self, id: CorrelationId) -> Result<Arc<[Model]>, Problem> {
-        correlate(id, self.0.provider.models()).await.map_err(|error| told(&error))
+    pub async fn models(&self, cx: &Context) -> Result<Arc<[Model]>, Problem> {
+        note_provider(&cx.notes);
+        self.0.provider.models().await.map_err(|error| told(&error))
     }
 
     /// `GET /healthz`: that the gateway lives, and what it stands in front of.
@@ -286,26 +291,23 @@ impl Gateway {
     }
 
     /// Starts a job and its watch. Goes on when the caller leaves: what is paid for is remembered.
-    async fn create(&self, user: &User, id: CorrelationId, order: Order) -> Result<JobView, Problem> {
+    async fn create(&self, cx: &Context, order: Order) -> Result<JobView, Problem> {
         let room = || codes::store_unavailable("too many jobs are running");
         let place = self.0.jobs.reserve().ok_or_else(room)?;
-        let (gateway, user) = (self.clone(), user.clone());
-        let started = self.0.tasks.spawn(correlate(id.clone(), async move {
+        let (gateway, cx) = (self.clone(), cx.clone());
+        let work = async move {
+            note_provider(&cx.notes);
+            let price = order.price(&gateway.0.provider).await;
             let job = order.send(&gateway.0.provider).await.map_err(|error| told(&error))?;
+            note_cost(&cx.notes, price.as_ref());
             telemetry::job_started(&job);
-            info!(job_id = %job.id, kind = %job.kind, user = user.as_str(), "job_started");
-            let record = Record {
-                owner: user,
-                job,
-                created_at: SystemTime::now(),
-                correlation_id: id,
-                artifact: None,
-                last: None,
-            };
+            info!(job_id = %job.id, kind = %job.kind, user = cx.user.as_str(), "job_started");
+            let record = Record::new(cx.user, job, cx.correlation_id);
             let view = view(&record);
             gateway.watch(record, place)?;
             Ok(view)
-        }));
+        };
+        let started = self.0.tasks.spawn(work.in_current_correlation().in_current_span());
         started.await.unwrap_or_else(|panic| {
             error!(error = %panic, "creating_a_job_panicked");
             Err(codes::internal())
@@ -315,6 +317,7 @@ impl Gateway {
     fn watch(&self, record: Record, place: crate::jobs::Place) -> Result<(), Problem> {
         let Inner { provider, jobs, log, tasks, stopped, .. } = &*self.0;
         let (job, id) = (record.job.clone(), record.correlation_id.clone());
+        let span = info_span!(parent: None, "job", correlation_id = %id, job_id = %job.id);
         let publisher = log.create(job.id.as_str()).map_err(|error| {
             // The job runs and is paid for: nobody shall be asked to start it again.
             error!(job_id = %job.id, error = %error, "no_event_log");
@@ -324,8 +327,9 @@ impl Gateway {
             error!(job_id = %job.id, "the provider gave the id of a job that exists");
             return Err(codes::internal());
         }
-        let run = run::run(provider.clone(), Arc::clone(jobs), job, publisher, id.clone());
-        tasks.spawn(stopped.clone().run_until_cancelled_owned(correlate(id, run)));
+        let run = run::run(provider.clone(), Arc::clone(jobs), job, publisher, id);
+        let run = stopped.clone().run_until_cancelled_owned(run.in_current_correlation());
+        tasks.spawn(run.instrument(span));
         Ok(())
     }
 }
@@ -343,6 +347,31 @@ impl Order {
             Self::Video(request) => provider.create_video_job(request).await,
         }
     }
+}
+
+impl Order {
+    /// What it will cost if it succeeds, by the provider's list.
+    async fn price(&self, provider: &Provider) -> Option<Cost> {
+        let (model, seconds) = match self {
+            Self::Image(request) => (&request.model, 0.0),
+            Self::Video(request) => (&request.model, request.duration.unwrap_or(USUAL_LENGTH).as_secs_f64()),
+        };
+        let models = provider.models().await.ok()?;
+        let price = models.iter().find(|listed| listed.name == *model)?.price.as_ref()?;
+        let units = if price.per == PriceUnit::Second { seconds } else { 1.0 };
+        Some(Cost::credits(price.amount * units))
+    }
+}
+
+/// How long a video of the provider plays when nobody says otherwise.
+const USUAL_LENGTH: Duration = Duration::from_secs(5);
+
+fn note_provider(notes: &Notes) {
+    notes.write(|noted| noted.provider = Some("superduperai".into()));
+}
+
+fn note_cost(notes: &Notes, cost: Option<&Cost>) {
+    notes.write(|noted| noted.cost = cost.map(|cost| (cost.amount, cost.currency.clone())));
 }
 
 fn view(record: &Record) -> JobView {

@@ -40,6 +40,13 @@ pub(crate) struct Record {
     pub(crate) last: Option<Cursor>,
 }
 
+impl Record {
+    /// A job that was just accepted.
+    pub(crate) fn new(owner: User, job: Job, correlation_id: CorrelationId) -> Self {
+        Self { owner, job, created_at: SystemTime::now(), correlation_id, artifact: None, last: None }
+    }
+}
+
 /// A place for a job that is about to be made: given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Place(Arc<Jobs>);
@@ -153,14 +160,8 @@ mod tests {
     }
 
     fn record(owner: &str, id: &str) -> Record {
-        Record {
-            owner: user(owner).unwrap(),
-            job: Job::new(id.parse().unwrap(), MediaKind::Image),
-            created_at: SystemTime::UNIX_EPOCH,
-            correlation_id: "c".parse().unwrap(),
-            artifact: None,
-            last: None,
-        }
+        let job = Job::new(id.parse().unwrap(), MediaKind::Image);
+        Record::new(user(owner).unwrap(), job, "c".parse().unwrap())
     }
 
     fn finish(jobs: &Jobs, id: &str) {

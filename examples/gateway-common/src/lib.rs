@@ -3,7 +3,7 @@
 
 mod answer;
 mod codes;
-mod correlation;
+mod context;
 mod gateway;
 mod input;
 mod jobs;
@@ -16,15 +16,15 @@ mod upload;
 mod users;
 mod view;
 
-pub use answer::{failure, failure_of_status, success};
-pub use codes::{bad_request, internal, not_found, payload_too_large};
-pub use correlation::{correlate, correlation_id};
+pub use answer::json;
+pub use codes::{CATALOGUE, GATEWAY_CODES, bad_request, not_found, payload_too_large};
+pub use context::Context;
 pub use gateway::Gateway;
 pub use input::{BODY_LIMIT, BODY_TIMEOUT, NewImage, NewVideo, parse_json};
 pub use page::{asset, page};
 pub use provider::Simulated;
 pub use settings::{LogFormat, ProviderAccess, Settings};
-pub use telemetry::{init_logs, init_metrics, keep_metrics_small, request_finished};
+pub use telemetry::{init_logs, init_metrics, keep_metrics_small};
 pub use upload::UPLOAD_LIMIT;
-pub use users::{Caller, User};
+pub use users::User;
 pub use view::JobView;

@@ -3,12 +3,10 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::{
     HeaderValue, Response,
-    header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
-    },
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
 };
 
-use crate::{Caller, Settings};
+use crate::{Context, Settings};
 
 /// Scripts and styles of our own alone; pictures and videos from wherever the provider keeps them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -26,15 +24,17 @@ static HTML: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// `GET /`: the demo page, with the cookie that makes a guest known again.
-pub fn page(settings: &Settings, caller: Option<Caller>) -> Response<Bytes> {
+pub fn page(settings: &Settings, context: Option<Context>) -> Response<Bytes> {
     let interval = format!("data-heartbeat-ms=\"{}\"", settings.heartbeat.as_millis());
     let html = HTML.replace("data-heartbeat-ms=\"15000\"", &interval);
     let mut response = content("text/html; charset=utf-8", html.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.extend(caller.and_then(|caller| caller.cookie).map(|cookie| (SET_COOKIE, cookie)));
-    response
+    match context {
+        Some(context) => context.finish(response),
+        None => response,
+    }
 }
 
 /// `GET /assets/{name}`: what the page is made of, or `None`.

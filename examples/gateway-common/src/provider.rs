@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
+use buttress_correlation_id::{Outbound, OutboundLayer};
 use buttress_provider::MediaKind;
 use buttress_superduperai::{ApiUrl, SuperDuperAi, Token, Transport};
 use superduperai_sim::Simulator;
+use tower_layer::Layer;
 use tracing::info;
 
-use crate::{ProviderAccess, Settings, correlation::Correlated};
+use crate::{ProviderAccess, Settings};
 
-/// The provider as the gateway uses it: the adapter over its usual transport, which sends the correlation id.
-pub(crate) type Provider = SuperDuperAi<Correlated<Transport>>;
+/// The provider as the gateway uses it: the adapter over its usual transport, which sends the correlation id and the trace.
+pub(crate) type Provider = SuperDuperAi<Outbound<Transport>>;
 
 /// The simulator inside the gateway's process; it ends with the last clone.
 pub type Simulated = Arc<Simulator>;
@@ -32,7 +34,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<(Provider, Option<Sim
 }
 
 fn adapter(settings: &Settings, url: ApiUrl, token: Token) -> Result<Provider, Error> {
-    let provider = SuperDuperAi::new(url, token, Correlated(Transport::new()?));
+    let provider = SuperDuperAi::new(url, token, OutboundLayer::new().layer(Transport::new()?));
     let provider = provider.timeouts(settings.attempt_timeout, settings.provider_timeout)?;
     Ok(match &settings.schedule {
         Some(same) => provider.schedule(MediaKind::Image, same.clone()).schedule(MediaKind::Video, same.clone()),

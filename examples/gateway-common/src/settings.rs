@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use buttress_config::{ConfigError, Env, ExposeSecret, SecretString, parse};
+use buttress_envelope::Mode;
 use buttress_provider::Schedule;
 use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub default_video_model: String,
     /// `DEFAULT_ANIMATE_MODEL`: for videos with one.
     pub default_animate_model: String,
+    /// `ENVELOPE`: the shape of answers.
+    pub envelope: Mode,
     /// `LOG`: how log lines look.
     pub log: LogFormat,
     /// `SHUTDOWN_GRACE`: how long running requests may take to finish.
@@ -80,6 +83,7 @@ impl Default for Settings {
             default_image_model: "comfyui/flux".into(),
             default_video_model: "google-cloud/veo2-text2video".into(),
             default_animate_model: "comfyui/ltx".into(),
+            envelope: Mode::New,
             log: LogFormat::Pretty,
             shutdown_grace: Duration::from_secs(10),
             sim_step: Duration::from_millis(400),
@@ -89,7 +93,7 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 21] = [
+const NOT_YET: [&str; 20] = [
     "REDIS_URL",
     "STATE_DIR",
     "USER_LIMIT",
@@ -109,7 +113,6 @@ const NOT_YET: [&str; 21] = [
     "BREAKER_COOL_DOWN",
     "BREAKER_TRIALS",
     "IDEMPOTENCY_TTL",
-    "ENVELOPE",
     "SENTRY_DSN",
 ];
 
@@ -151,6 +154,8 @@ impl Settings {
 
     fn read_server(&mut self, env: &mut Env) {
         put(&mut self.bind, env.read("BIND", "127.0.0.1:3000", str::parse));
+        let modes = [("new", Mode::New), ("legacy", Mode::Legacy), ("dual", Mode::Dual)];
+        put(&mut self.envelope, env.read("ENVELOPE", "dual", parse::one_of(&modes)));
         let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
         put(&mut self.log, env.read("LOG", "json", parse::one_of(&formats)));
         let filter = |text: &str| text.parse::<EnvFilter>().map(drop);

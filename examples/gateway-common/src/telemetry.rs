@@ -5,8 +5,7 @@ use std::{
 };
 
 use buttress_provider::Job;
-use http::{Method, StatusCode};
-use metrics::{counter, histogram};
+use metrics::counter;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -43,14 +42,6 @@ pub async fn keep_metrics_small() {
     }
 }
 
-/// Counts an answered request. `route` is the pattern of the route, so that labels stay bounded.
-pub fn request_finished(route: &str, method: &Method, status: StatusCode, took: Duration) {
-    let labels =
-        [("route", route.to_owned()), ("method", known(method).to_owned()), ("status", status.as_str().to_owned())];
-    counter!("gateway_requests_total", &labels).increment(1);
-    histogram!("gateway_request_duration_seconds", "route" => route.to_owned()).record(took);
-}
-
 pub(crate) fn job_started(job: &Job) {
     counter!("gateway_jobs_started_total", "kind" => job.kind.as_str()).increment(1);
 }
@@ -62,12 +53,4 @@ pub(crate) fn job_finished(job: &Job) {
 
 pub(crate) fn event_stream_opened() {
     counter!("gateway_event_streams_total").increment(1);
-}
-
-/// Callers can make up methods: those that no route takes are one.
-fn known(method: &Method) -> &str {
-    match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "OPTIONS" | "PUT" | "DELETE" | "PATCH") => known,
-        _ => "other",
-    }
 }

@@ -26,11 +26,10 @@ impl User {
 
 /// Who sent a request.
 #[derive(Clone, Debug)]
-pub struct Caller {
-    /// The user.
-    pub user: User,
+pub(crate) struct Caller {
+    pub(crate) user: User,
     /// The cookie to send, when the user is a guest who just came.
-    pub cookie: Option<HeaderValue>,
+    pub(crate) cookie: Option<HeaderValue>,
 }
 
 /// Knows users by API key or by signed cookie.

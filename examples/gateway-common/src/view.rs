@@ -119,7 +119,6 @@ fn error_view<'a>(error: &'a JobError, correlation_id: &'a CorrelationId) -> Err
     ErrorView {
         code: &error.code,
         message: &error.message,
-        details: None,
         retryable: error.retryable,
         correlation_id: correlation_id.as_str(),
     }
