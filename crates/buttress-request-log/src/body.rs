@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Buf;
@@ -38,18 +38,18 @@ impl<B: Body> Body for ResponseBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let (frame, ended) = ready!(this.line.watch(|| {
-            let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        let (polled, ended) = this.line.watch(|| {
+            let polled = this.inner.as_mut().poll_frame(cx);
             // A reader that trusts Content-Length never polls for the final `None`.
-            let ended = frame.is_none() || this.inner.is_end_stream();
-            Poll::Ready((frame, ended))
-        }));
-        match &frame {
-            Some(Err(_)) => this.line.break_off(),
-            Some(Ok(frame)) => this.line.send(frame.data_ref().map_or(0, |data| data.remaining() as u64), ended),
-            None => this.line.send(0, true),
+            let ended = matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream();
+            (polled, ended)
+        });
+        match &polled {
+            Poll::Ready(Some(Err(_))) => this.line.break_off(),
+            Poll::Ready(Some(Ok(frame))) => this.line.send(frame.data_ref().map_or(0, length), ended),
+            Poll::Ready(None) | Poll::Pending => this.line.send(0, ended),
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -59,4 +59,8 @@ impl<B: Body> Body for ResponseBody<B> {
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
+}
+
+fn length(data: &impl Buf) -> u64 {
+    data.remaining() as u64
 }

@@ -29,7 +29,7 @@ pub(crate) const FIELDS: [&str; 19] = [
     "response_bytes",
 ];
 
-/// Writes a record as an event, below the span in which the request came.
+/// Writes a record as an event, in the span in which the request came.
 pub(crate) fn write(site: &'static Site, message: &str, record: &Record, span: &Span) {
     let cost = record.cost.as_ref();
     let method = cut(record.method.as_str());
@@ -57,10 +57,7 @@ pub(crate) fn write(site: &'static Site, message: &str, record: &Record, span: &
     let fields = site.fields();
     let pairs: [_; FIELDS.len()] = array::from_fn(|i| (&fields[i], Some(values[i])));
     let values = site.metadata().fields().value_set(&pairs);
-    match span.id() {
-        Some(id) => Event::child_of(id, site.metadata(), &values),
-        None => Event::dispatch(site.metadata(), &values),
-    }
+    span.in_scope(|| Event::dispatch(site.metadata(), &values));
 }
 
 fn millis(duration: Duration) -> f64 {
