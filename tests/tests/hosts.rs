@@ -1,0 +1,183 @@
+//! Every layer of the kit, alone and stacked, under hyper, axum and warp, over HTTP/1.1 and HTTP/2: equal answers.
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use axum::{Router, response::IntoResponse};
+use buttress_core::{Body, Problem, ProblemCode};
+use buttress_correlation_id::CorrelationLayer;
+use buttress_envelope::{EnvelopeLayer, Mode};
+use buttress_request_log::RequestLogLayer;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tower::{ServiceBuilder, layer::util::Identity, service_fn};
+use warp::Filter;
+
+/// What the handler of every host says, by path. `None`: there is nothing at this address, in the host's own words.
+fn handle(path: &str) -> Option<Response<Body<Full<Bytes>>>> {
+    const TEAPOT: ProblemCode = ProblemCode::new("teapot");
+    let json = |status: StatusCode, body: &'static str| {
+        let content = Body::inner(Full::new(Bytes::from_static(body.as_bytes())));
+        let answer = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
+        Some(answer.header(header::ETAG, "\"1\"").body(content).expect("an answer"))
+    };
+    match path {
+        "/json" => json(StatusCode::OK, r#"{"a":[1,2]}"#),
+        "/created" => json(StatusCode::CREATED, "null"),
+        "/foreign" => json(StatusCode::BAD_REQUEST, r#"{"detail":"no such colour"}"#),
+        "/broken" => json(StatusCode::BAD_GATEWAY, r#"{"error":"password=hunter2"}"#),
+        "/text" => Some(Response::new(Body::full("plain"))),
+        "/nothing" => Some(Response::builder().status(204).body(Body::full("")).expect("an answer")),
+        "/problem" => Some(Problem::new(StatusCode::IM_A_TEAPOT, TEAPOT, "no coffee").into_response(None)),
+        "/panic" => panic!("on purpose"),
+        _ => None,
+    }
+}
+
+const PATHS: [&str; 7] = ["/json", "/created", "/foreign", "/broken", "/text", "/nothing", "/problem"];
+
+/// Paths whose bare answers the hosts give in their own words, or not at all.
+const ENVELOPED: [&str; 2] = ["/panic", "/unknown"];
+
+/// What a client sees of an answer, apart from what belongs to the connection.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    status: StatusCode,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+fn seen(status: StatusCode, mut headers: HeaderMap, body: &[u8]) -> Seen {
+    for name in [header::DATE, header::TRANSFER_ENCODING, header::CONNECTION] {
+        headers.remove(name);
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+    headers.sort();
+    Seen { status, headers, body: text(body) }
+}
+
+async fn ask(addr: SocketAddr, path: &str, http2: bool) -> Seen {
+    let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http::<Empty<Bytes>>();
+    let request = Request::get(format!("http://{addr}{path}")).header("x-correlation-id", "fixed");
+    let answer = client.request(request.body(Empty::new()).expect("a request")).await.expect("an answer");
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.expect("a whole body").to_bytes();
+    seen(parts.status, parts.headers, &body)
+}
+
+/// A listener on a free port.
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    (listener, addr)
+}
+
+/// Serves a tower service on a free port with hyper, until the set of tasks is dropped.
+macro_rules! serve_with_hyper {
+    ($tasks:expr, $service:expr) => {{
+        let (listener, addr) = listener().await;
+        let service = $service;
+        $tasks.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                let service = TowerToHyperService::new(service.clone());
+                tokio::spawn(async move {
+                    let _ =
+                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        addr
+    }};
+}
+
+/// Puts a stack of layers onto each host, and compares what they answer.
+macro_rules! same_on_every_host {
+    ($layer:expr, $paths:expr) => {{
+        let mut tasks: JoinSet<()> = JoinSet::new();
+
+        let bare = service_fn(async |request: Request<hyper::body::Incoming>| {
+            let nothing = || Response::builder().status(404).body(Body::full("nothing here")).expect("an answer");
+            Ok::<_, Infallible>(handle(request.uri().path()).unwrap_or_else(nothing))
+        });
+        let on_hyper = serve_with_hyper!(tasks, ServiceBuilder::new().layer($layer).service(bare));
+
+        let router =
+            Router::new().fallback(async |request: axum::extract::Request| match handle(request.uri().path()) {
+                Some(answer) => answer.map(axum::body::Body::new),
+                None => StatusCode::NOT_FOUND.into_response(),
+            });
+        let (listener, on_axum) = listener().await;
+        tasks.spawn(async move { axum::serve(listener, router.layer($layer)).await.expect("it serves") });
+
+        let routes = warp::path::full().and_then(async |path: warp::path::FullPath| match handle(path.as_str()) {
+            Some(answer) => {
+                let (parts, body) = answer.into_parts();
+                let body = body.collect().await.expect("it is whole").to_bytes();
+                Ok(Response::from_parts(parts, warp::reply::Response::new(body.into()).into_body()))
+            }
+            None => Err(warp::reject::not_found()),
+        });
+        let on_warp = serve_with_hyper!(tasks, ServiceBuilder::new().layer($layer).service(warp::service(routes)));
+
+        let paths: Vec<&str> = $paths.to_vec();
+        for path in paths {
+            let first = ask(on_hyper, path, false).await;
+            for (host, addr) in [("hyper", on_hyper), ("axum", on_axum), ("warp", on_warp)] {
+                for http2 in [false, true] {
+                    assert_eq!(ask(addr, path, http2).await, first, "{path} on {host}, HTTP/2: {http2}");
+                }
+            }
+        }
+        ask(on_warp, "/json", true).await
+    }};
+}
+
+#[tokio::test]
+async fn without_a_layer_the_hosts_agree() {
+    let seen = same_on_every_host!(Identity::new(), PATHS);
+    assert_eq!(seen.body, r#"{"a":[1,2]}"#);
+}
+
+#[tokio::test]
+async fn the_correlation_id_is_on_every_answer() {
+    let seen = same_on_every_host!(CorrelationLayer::new(), PATHS);
+    assert!(seen.headers.contains(&("x-correlation-id".into(), "fixed".into())), "{seen:?}");
+}
+
+#[tokio::test]
+async fn the_request_log_changes_nothing() {
+    let seen = same_on_every_host!(RequestLogLayer::new(), PATHS);
+    assert_eq!(seen.body, r#"{"a":[1,2]}"#);
+}
+
+#[tokio::test]
+async fn the_envelope_is_the_same_also_for_what_hosts_say_in_their_own_words() {
+    let seen = same_on_every_host!(EnvelopeLayer::new(), [&PATHS[..], &ENVELOPED].concat());
+    assert_eq!(seen.body, r#"{"ok":true,"data":{"a":[1,2]}}"#);
+}
+
+#[tokio::test]
+async fn all_layers_stand_on_each_other() {
+    let stack = || {
+        let layers = ServiceBuilder::new().layer(CorrelationLayer::new()).layer(RequestLogLayer::new());
+        layers.layer(EnvelopeLayer::new()).into_inner()
+    };
+    let seen = same_on_every_host!(stack(), [&PATHS[..], &ENVELOPED].concat());
+    assert_eq!(seen.body, r#"{"ok":true,"data":{"a":[1,2]}}"#);
+    assert!(seen.headers.contains(&("x-correlation-id".into(), "fixed".into())), "{seen:?}");
+}
+
+#[tokio::test]
+async fn an_envelope_in_its_old_shape_is_the_same_too() {
+    let seen = same_on_every_host!(EnvelopeLayer::new().mode(Mode::Legacy), PATHS);
+    assert_eq!(seen.body, r#"{"a":[1,2]}"#);
+}
