@@ -7,6 +7,7 @@ use tracing::Span;
 use crate::{
     current::{Current, Entered},
     settings::Settings,
+    trace_context::TraceContext,
     unanswered::{Cause, Hook, Unanswered},
 };
 
@@ -16,17 +17,15 @@ pub(crate) struct Call {
     /// `None` only while its code runs: then it is where [`current`](crate::current) looks.
     current: Option<Current>,
     span: Span,
-    header: HeaderName,
+    /// `None` once the end has been told.
+    header: Option<HeaderName>,
     hook: Option<Hook>,
-    /// Whether the end has been told.
-    told: bool,
 }
 
 impl Call {
-    pub(crate) fn new(current: Current, outer: Option<&CorrelationId>, settings: &Settings) -> Self {
-        let span = if settings.span { span(&current, outer) } else { Span::none() };
-        let (header, hook) = (settings.header.clone(), settings.hook.clone());
-        Self { current: Some(current), span, header, hook, told: false }
+    pub(crate) fn new(mut current: Current, outer: Option<&CorrelationId>, settings: &Settings) -> Self {
+        let span = if settings.span { span(&mut current, outer) } else { Span::none() };
+        Self { current: Some(current), span, header: Some(settings.header.clone()), hook: settings.hook.clone() }
     }
 
     pub(crate) fn id(&self) -> &CorrelationId {
@@ -34,27 +33,28 @@ impl Call {
     }
 
     /// Runs code of the request. A panic is told, then goes on.
+    #[inline]
     pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let mut watch = Watch { call: self, returned: false };
+        let watch = Watch(self);
         let result = {
-            let Call { current, span, .. } = &mut *watch.call;
+            let Call { current, span, .. } = &mut *watch.0;
             let _entered = Entered::new(current);
             let _span = span.enter();
             work()
         };
-        watch.returned = true;
+        mem::forget(watch);
         result
     }
 
     /// Puts the id on the answer, in place of what is there (COR-9).
     pub(crate) fn answer<B>(&mut self, response: &mut Response<B>) {
-        self.told = true;
-        response.headers_mut().insert(self.header.clone(), self.id().to_header_value());
+        let header = self.header.take().expect("a request has one answer");
+        response.headers_mut().insert(header, self.id().to_header_value());
     }
 
     /// Tells, once, that there is no answer.
     pub(crate) fn tell(&mut self, cause: Cause) {
-        if mem::replace(&mut self.told, true) {
+        if self.header.take().is_none() {
             return;
         }
         let _span = self.span.enter();
@@ -71,24 +71,20 @@ impl Call {
 }
 
 /// Notices that code did not return.
-struct Watch<'a> {
-    call: &'a mut Call,
-    returned: bool,
-}
+struct Watch<'a>(&'a mut Call);
 
 impl Drop for Watch<'_> {
+    #[cold]
     fn drop(&mut self) {
-        if !self.returned {
-            self.call.tell(Cause::Panicked);
-        }
+        self.0.tell(Cause::Panicked);
     }
 }
 
-fn span(current: &Current, outer: Option<&CorrelationId>) -> Span {
+fn span(Current { id, trace, .. }: &mut Current, outer: Option<&CorrelationId>) -> Span {
     let span = tracing::info_span!(
         "request",
-        correlation_id = current.id.as_str(),
-        trace_id = %current.trace.parent().trace_id(),
+        correlation_id = id.as_str(),
+        trace_id = %trace.get_or_insert_with(|| Box::new(TraceContext::begin())).parent().trace_id(),
         outer_correlation_id = tracing::field::Empty,
     );
     if let Some(outer) = outer {

@@ -2,7 +2,7 @@ use std::{cell::RefCell, mem};
 
 use buttress_core::CorrelationId;
 
-use crate::trace_context::TraceContext;
+use crate::{baggage::Baggage, trace_context::TraceContext};
 
 thread_local! {
     /// What the code that runs now works for. A future brings its own along for the time of each poll.
@@ -13,7 +13,16 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) id: CorrelationId,
-    pub(crate) trace: TraceContext,
+    /// `None` until somebody asks for it: a trace that begins here and is seen by nobody need not begin. Boxed because
+    /// this moves with every poll.
+    pub(crate) trace: Option<Box<TraceContext>>,
+    pub(crate) baggage: Option<Box<Baggage>>,
+}
+
+impl Current {
+    pub(crate) fn trace(&mut self) -> &TraceContext {
+        self.trace.get_or_insert_with(|| Box::new(TraceContext::begin()))
+    }
 }
 
 /// The id of the request that the running code works for.
@@ -36,18 +45,25 @@ pub(crate) struct Current {
 /// ```
 #[must_use]
 pub fn current() -> Option<CorrelationId> {
-    with_current(|current| current.map(|current| current.id.clone()))
+    with_current(|current| current.id.clone())
 }
 
 /// The trace that the running code belongs to, known wherever [`current`] is: that of the caller, or one begun here.
 #[must_use]
 pub fn current_trace() -> Option<TraceContext> {
-    with_current(|current| current.map(|current| current.trace.clone()))
+    with_current(|current| current.trace().clone())
 }
 
-/// Looks at what is current. `look` must not run code of others.
-pub(crate) fn with_current<T>(look: impl FnOnce(Option<&Current>) -> T) -> T {
-    CURRENT.with_borrow(|current| look(current.as_ref()))
+/// The baggage that came with the request, where [`CorrelationLayer::baggage`](crate::CorrelationLayer::baggage) is on.
+#[must_use]
+pub fn current_baggage() -> Option<Baggage> {
+    with_current(|current| current.baggage.as_deref().cloned()).flatten()
+}
+
+/// Looks at what is current, if anything is. `look` must not run code of others.
+pub(crate) fn with_current<T>(look: impl FnOnce(&mut Current) -> T) -> Option<T> {
+    // A thread that ends has nothing current any more.
+    CURRENT.try_with(|current| current.borrow_mut().as_mut().map(look)).ok().flatten()
 }
 
 /// Makes something current for as long as this lives. Nothing leaves what is current as it is.
@@ -72,7 +88,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Whether it could be done: a thread that ends has nothing current any more.
+/// Whether it could be done: see [`with_current`].
 fn swap(slot: &mut Option<Current>) -> bool {
     CURRENT.try_with(|current| mem::swap(&mut *current.borrow_mut(), slot)).is_ok()
 }

@@ -1,11 +1,12 @@
-use buttress_core::{CorrelationId, PeerAddr};
+use buttress_core::CorrelationId;
 use http::{HeaderMap, HeaderName, Request};
 
 use crate::{
+    baggage::Baggage,
     current::Current,
     generate::{MakeCorrelationId, from_text},
     settings::{OuterTrace, Policy, Settings},
-    trace_context::TraceContext,
+    trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
 /// The valid id that a caller sent where it was not kept: a request extension (COR-8).
@@ -23,8 +24,8 @@ pub(crate) struct Inbound {
 
 /// Chooses id and trace of a request, and writes them into its headers and extensions.
 pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &impl MakeCorrelationId) -> Inbound {
-    let trusted = settings.trusts(request.extensions().get::<PeerAddr>());
-    let (trace, trace_is_ours) = trace(request, settings.outer_trace, trusted);
+    let trusted = settings.trusts(request.extensions());
+    let mut trace = trace(request, settings.outer_trace, trusted);
     let theirs = Theirs::read(request.headers(), &settings.accepted);
     let refused = settings.policy == Policy::Strict && matches!(theirs, Theirs::Bad);
     let (id, outer) = match theirs {
@@ -35,16 +36,22 @@ pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &i
             (id, None)
         }
         theirs => {
-            let by_trace = settings.id_from_trace && (trusted || trace_is_ours);
-            let id = if by_trace { from_text(trace.parent().trace_id().text()) } else { make.make_correlation_id() };
-            (replace(request.headers_mut(), &theirs, id, settings), theirs.valid())
+            let id = match settings.id_from_trace && (trusted || trace.is_none()) {
+                true => {
+                    from_text(trace.get_or_insert_with(|| Box::new(TraceContext::begin())).parent().trace_id().text())
+                }
+                false => make.make_correlation_id(),
+            };
+            replace(request.headers_mut(), &theirs, &id, settings);
+            (id, theirs.valid())
         }
     };
     request.extensions_mut().insert(id.clone());
     if let Some(outer) = &outer {
         request.extensions_mut().insert(OuterCorrelationId(outer.clone()));
     }
-    Inbound { current: Current { id, trace }, outer, refused }
+    let baggage = (settings.baggage && trusted).then(|| baggage(request)).flatten();
+    Inbound { current: Current { id, trace, baggage }, outer, refused }
 }
 
 /// What the caller sent as an id. The first name that is there decides.
@@ -77,32 +84,38 @@ impl<'a> Theirs<'a> {
 }
 
 /// Puts our id where theirs was, so that nobody below takes up a value that was not kept.
-fn replace(headers: &mut HeaderMap, theirs: &Theirs<'_>, id: CorrelationId, settings: &Settings) -> CorrelationId {
+fn replace(headers: &mut HeaderMap, theirs: &Theirs<'_>, id: &CorrelationId, settings: &Settings) {
     if !matches!(theirs, Theirs::None) {
         for name in &settings.accepted {
             headers.remove(name);
         }
     }
     headers.insert(settings.header.clone(), id.to_header_value());
-    id
 }
 
-/// The trace of a request, and whether it began here.
-fn trace<B>(request: &mut Request<B>, outer_trace: OuterTrace, trusted: bool) -> (TraceContext, bool) {
-    let Some(theirs) = TraceContext::from_headers(request.headers()) else {
-        return (TraceContext::begin(), true);
+fn baggage<B>(request: &mut Request<B>) -> Option<Box<Baggage>> {
+    let baggage = Baggage::from_headers(request.headers())?;
+    request.extensions_mut().insert(baggage.clone());
+    Some(Box::new(baggage))
+}
+
+/// The trace of a request, or `None` when one begins here.
+fn trace<B>(request: &mut Request<B>, outer_trace: OuterTrace, trusted: bool) -> Option<Box<TraceContext>> {
+    let theirs = TraceContext::from_headers(request.headers())?;
+    let kept = match outer_trace {
+        OuterTrace::Unsampled if !trusted && theirs.parent().sampled() => {
+            let trace = theirs.unsampled();
+            // Whoever reads the headers below shall not be told otherwise.
+            trace.write(request.headers_mut());
+            trace
+        }
+        OuterTrace::Restart if !trusted => {
+            request.headers_mut().remove(&TRACEPARENT);
+            request.headers_mut().remove(&TRACESTATE);
+            return None;
+        }
+        _ => theirs,
     };
-    let (trace, ours) = match outer_trace {
-        OuterTrace::Unsampled if !trusted && theirs.parent().sampled() => (theirs.unsampled(), false),
-        OuterTrace::Restart if !trusted => (TraceContext::begin(), true),
-        _ => (theirs.clone(), false),
-    };
-    if trace != theirs {
-        // Whoever reads the headers below shall not be told otherwise.
-        trace.write(request.headers_mut());
-    }
-    if !ours {
-        request.extensions_mut().insert(trace.clone());
-    }
-    (trace, ours)
+    request.extensions_mut().insert(kept.clone());
+    Some(Box::new(kept))
 }

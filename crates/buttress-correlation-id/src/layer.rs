@@ -91,6 +91,11 @@ impl<M> CorrelationLayer<M> {
         self.set(|settings| settings.id_from_trace = by_trace)
     }
 
+    /// Whether [`Baggage`](crate::Baggage) of trusted peers is taken along. Off unless said otherwise (COR-6).
+    pub fn baggage(self, baggage: bool) -> Self {
+        self.set(|settings| settings.baggage = baggage)
+    }
+
     /// Whether a span `request` with `correlation_id`, `trace_id` and, where there is one, `outer_correlation_id` is
     /// opened, at level info. It is unless said otherwise.
     pub fn span(self, span: bool) -> Self {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod baggage;
 mod call;
 mod current;
 mod future;
@@ -18,7 +19,8 @@ mod trace_state;
 mod unanswered;
 mod uuid;
 
-pub use current::{current, current_trace};
+pub use baggage::Baggage;
+pub use current::{current, current_baggage, current_trace};
 pub use future::ResponseFuture;
 pub use generate::{MakeCorrelationId, UuidV7};
 pub use inbound::OuterCorrelationId;

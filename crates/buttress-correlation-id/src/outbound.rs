@@ -9,7 +9,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    current::with_current,
+    baggage::{BAGGAGE, Baggage},
+    current::{current, current_baggage, with_current},
     generate::{MakeCorrelationId, UuidV7},
     trace_context::TraceContext,
     trace_state::{InvalidTraceState, TraceState},
@@ -45,13 +46,14 @@ use crate::{
 pub struct OutboundLayer<M = UuidV7> {
     header: HeaderName,
     member: Option<Arc<(String, String)>>,
+    baggage: bool,
     make: Option<M>,
 }
 
 impl OutboundLayer {
     /// The layer with its defaults: id and trace of the request's extensions, else of the current scope, else none.
     pub fn new() -> Self {
-        Self { header: CorrelationId::HEADER, member: None, make: None }
+        Self { header: CorrelationId::HEADER, member: None, baggage: false, make: None }
     }
 }
 
@@ -77,11 +79,17 @@ impl<M> OutboundLayer<M> {
         Ok(Self { member: Some(Arc::new((key.to_owned(), value.to_owned()))), ..self })
     }
 
+    /// Whether [`Baggage`] of the request's extensions, else of the current scope, leaves with the call (COR-6).
+    /// Off unless said otherwise: say so for clients of hosts that may know it.
+    pub fn baggage(self, baggage: bool) -> Self {
+        Self { baggage, ..self }
+    }
+
     /// Makes an id, and begins a trace, for calls that have none. Off unless said otherwise.
     ///
     /// Each attempt of a retry is such a call: run the whole in a [`scope`](crate::scope) to give them one id.
     pub fn or_make<N: MakeCorrelationId>(self, make: N) -> OutboundLayer<N> {
-        OutboundLayer { header: self.header, member: self.member, make: Some(make) }
+        OutboundLayer { header: self.header, member: self.member, baggage: self.baggage, make: Some(make) }
     }
 }
 
@@ -94,17 +102,23 @@ impl<M: MakeCorrelationId> OutboundLayer<M> {
         if let Some(trace) = self.child(request) {
             trace.write(request.headers_mut());
         }
+        if self.baggage {
+            let given = request.extensions().get::<Baggage>().cloned();
+            if let Some(baggage) = given.or_else(current_baggage) {
+                request.headers_mut().insert(BAGGAGE, baggage.to_header_value());
+            }
+        }
     }
 
     fn id<B>(&self, request: &Request<B>) -> Option<CorrelationId> {
         let given = request.extensions().get::<CorrelationId>().cloned();
-        given.or_else(crate::current).or_else(|| self.make.as_ref().map(M::make_correlation_id))
+        given.or_else(current).or_else(|| self.make.as_ref().map(M::make_correlation_id))
     }
 
     fn child<B>(&self, request: &Request<B>) -> Option<TraceContext> {
         let child = match request.extensions().get::<TraceContext>() {
             Some(trace) => Some(trace.child()),
-            None => with_current(|current| current.map(|current| current.trace.child())),
+            None => with_current(|current| current.trace().child()),
         };
         let child = child.or_else(|| self.make.as_ref().map(|_| TraceContext::begin()))?;
         Some(match self.member.as_deref() {

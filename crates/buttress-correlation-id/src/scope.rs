@@ -7,20 +7,20 @@ use buttress_core::CorrelationId;
 use pin_project_lite::pin_project;
 
 use crate::{
-    current::{Current, Entered, with_current},
+    current::{Current, Entered, current_baggage, current_trace, with_current},
     trace_context::TraceContext,
 };
 
 /// Runs work that no request asked for under an id: a nightly job, a message from a queue.
 ///
-/// Its trace is that of the surrounding scope, or a new one. See [`Scope::with_trace`] for one that came along.
+/// Trace and baggage are those of the surrounding scope, or a new trace and nothing. See [`Scope::with_trace`] for one that came along.
 ///
 /// # Cancel safety
 ///
 /// As safe as `work`, which is dropped within the scope.
 pub fn scope<F>(id: CorrelationId, work: F) -> Scope<F> {
-    let trace = with_current(|current| current.map(|current| current.trace.clone()));
-    Scope { work: Some(work), current: Some(Current { id, trace: trace.unwrap_or_else(TraceContext::begin) }) }
+    let (trace, baggage) = (current_trace().map(Box::new), current_baggage().map(Box::new));
+    Scope { work: Some(work), current: Some(Current { id, trace, baggage }) }
 }
 
 /// Carries the current id and trace into tasks (COR-13).
@@ -49,7 +49,12 @@ pub trait CorrelationExt: Future + Sized {
     ///
     /// Where nothing is current it runs as if this had not been called.
     fn in_current_correlation(self) -> Scope<Self> {
-        Scope { work: Some(self), current: with_current(|current| current.cloned()) }
+        let current = with_current(|current| {
+            // Begun now, if need be, so that both sides know the same trace.
+            current.trace();
+            current.clone()
+        });
+        Scope { work: Some(self), current }
     }
 }
 
@@ -79,7 +84,7 @@ impl<F> Scope<F> {
     /// Runs the work in this trace, one that came with a message for instance.
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         if let Some(current) = &mut self.current {
-            current.trace = trace;
+            current.trace = Some(Box::new(trace));
         }
         self
     }

@@ -1,7 +1,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use buttress_core::{CorrelationId, PeerAddr};
-use http::HeaderName;
+use http::{Extensions, HeaderName};
 
 use crate::unanswered::Hook;
 
@@ -43,14 +43,17 @@ pub(crate) struct Settings {
     pub(crate) trust: Option<Trust>,
     pub(crate) outer_trace: OuterTrace,
     pub(crate) id_from_trace: bool,
+    pub(crate) baggage: bool,
     pub(crate) span: bool,
     pub(crate) hook: Option<Hook>,
 }
 
 impl Settings {
     /// Whether a peer's word counts. One that is not known is not trusted.
-    pub(crate) fn trusts(&self, peer: Option<&PeerAddr>) -> bool {
-        self.trust.as_ref().is_none_or(|Trust(trust)| peer.is_some_and(|peer| trust(peer.0.ip().to_canonical())))
+    pub(crate) fn trusts(&self, extensions: &Extensions) -> bool {
+        self.trust.as_ref().is_none_or(|Trust(trust)| {
+            extensions.get::<PeerAddr>().is_some_and(|peer| trust(peer.0.ip().to_canonical()))
+        })
     }
 }
 
@@ -63,6 +66,7 @@ impl Default for Settings {
             trust: None,
             outer_trace: OuterTrace::default(),
             id_from_trace: false,
+            baggage: false,
             span: true,
             hook: None,
         }
