@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use buttress_envelope::Mode;
 use buttress_tests::{
     Gateway,
     http::{Answer, Event, Http},
@@ -232,6 +233,39 @@ async fn a_correlation_id_is_kept_or_made_and_reaches_the_provider() {
     let bad = gateway.http().with("x-correlation-id", "not good").get("/api/jobs/none").await;
     assert_eq!(bad.header("x-correlation-id").len(), 36);
     assert_eq!(bad.error()["correlationId"], bad.header("x-correlation-id"));
+}
+
+// COR-2, COR-3
+#[tokio::test]
+async fn a_trace_goes_on_through_every_call_to_the_provider() {
+    let gateway = Gateway::start(|_| {}).await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let client = gateway.guest().await.with("traceparent", &format!("00-{trace}-b7ad6b7169203331-01"));
+    let job = finished_picture(&client.with("tracestate", "rojo=00f067aa0ba902b7")).await;
+    let sent = gateway.sim().requests();
+    let parents: BTreeSet<_> = sent.iter().map(|request| request.headers["traceparent"].clone()).collect();
+    assert_eq!(parents.len(), sent.len(), "every call has a parent of its own");
+    assert!(parents.iter().all(|parent| parent.contains(trace) && !parent.contains("b7ad6b7169203331")), "{parents:?}");
+    assert!(sent.iter().all(|request| request.headers["tracestate"] == "rojo=00f067aa0ba902b7"));
+
+    let fresh = finished_picture(&gateway.guest().await).await;
+    assert_ne!(job["jobId"], fresh["jobId"]);
+    let started = gateway.sim().requests().last().map(|request| request.headers["traceparent"].clone()).unwrap();
+    assert!(started.len() == 55 && !started.contains(trace), "{started}");
+}
+
+#[tokio::test]
+async fn answers_come_in_their_old_shape_where_that_is_set() {
+    let old = Gateway::start(|settings| settings.envelope = Mode::Legacy).await;
+    let client = old.guest().await;
+    let answer = client.post("/api/images", &json!({ "prompt": "a" })).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["kind"].as_str()), (202, Some("image")));
+    let failure = client.get("/api/jobs/none").await;
+    assert_eq!((failure.status.as_u16(), failure.json()["error"].is_string()), (404, true));
+
+    let both = Gateway::start(|settings| settings.envelope = Mode::Dual).await;
+    assert!(both.http().get("/api/models").await.json().is_array());
+    assert!(both.http().with("x-envelope", "new").get("/api/models").await.data().is_array());
 }
 
 #[tokio::test]

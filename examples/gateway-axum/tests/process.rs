@@ -16,7 +16,11 @@ struct Process {
 
 impl Process {
     fn start(variables: &[(&str, &str)]) -> Self {
-        let mut child = gateway(variables).env("BIND", "127.0.0.1:0").spawn().expect("the binary of this package");
+        Self::start_with(&mut gateway(variables))
+    }
+
+    fn start_with(command: &mut Command) -> Self {
+        let mut child = command.env("BIND", "127.0.0.1:0").spawn().expect("the binary of this package");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a first line");
@@ -112,6 +116,59 @@ fn a_gateway_that_is_told_to_end_closes_its_streams_at_a_border_and_exits_0() {
     stream.read_to_string(&mut seen).expect("the rest");
     // The last chunk of a whole answer: it was not cut off.
     assert!(seen.ends_with("\n\n\r\n0\r\n\r\n"), "{seen:?}");
+}
+
+/// The `request_finished` lines of a gateway that was told to end, by route.
+fn request_lines(stderr: impl Read) -> Vec<serde_json::Value> {
+    let lines = BufReader::new(stderr).lines().map(|line| line.expect("text"));
+    let lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).expect(&line));
+    lines.filter(|line| line["message"] == "request_finished").collect()
+}
+
+#[test]
+fn one_line_tells_all_of_a_request() {
+    let variables = [("LOG", "json"), ("API_KEYS", "alice=alice-key-of-some-length"), ("SIM_STEP", "20ms")];
+    let mut gateway = Process::start_with(gateway(&variables).stderr(Stdio::piped()));
+    let stderr = gateway.child.stderr.take().expect("piped");
+    let auth = "host: x\r\nauthorization: Bearer alice-key-of-some-length\r\nx-correlation-id: my-request\r\nconnection: close\r\n";
+    let body = r#"{"prompt":"a"}"#;
+    let length = body.len();
+    let created = answer(gateway.send(&format!(
+        "POST /api/images HTTP/1.1\r\n{auth}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )));
+    let path = created.split("\"events\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect(&created);
+    let events = answer(gateway.send(&format!("GET {path} HTTP/1.1\r\n{auth}\r\n")));
+    assert!(events.contains("event: completed"), "{events}");
+    let refused = answer(gateway.send("GET /api/jobs/none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    assert!(refused.contains("404"), "{refused}");
+    assert_eq!(gateway.terminate().0, Some(0));
+
+    let lines = request_lines(stderr);
+    let line = |route: &str| lines.iter().find(|line| line["route"] == route).unwrap_or_else(|| panic!("{lines:?}"));
+    let image = line("/api/images");
+    for (field, value) in [
+        ("method", "POST"),
+        ("outcome", "answered"),
+        ("user_id", "key:alice"),
+        ("provider", "superduperai"),
+        ("cost_currency", "credits"),
+        ("correlation_id", "my-request"),
+    ] {
+        assert_eq!(image[field], value, "{field} in {image}");
+    }
+    assert_eq!(
+        (image["status"].as_u64(), image["cost"].as_f64(), image["retry_count"].as_u64()),
+        (Some(202), Some(1.0), Some(0))
+    );
+    assert_eq!(image["request_bytes"].as_u64(), Some(length as u64));
+    assert!(image["response_bytes"].as_u64().is_some_and(|bytes| bytes > 100), "{image}");
+    let millis = |field: &str| image[field].as_f64().unwrap_or_else(|| panic!("{field} in {image}"));
+    assert!(millis("duration_ms") >= millis("time_to_first_byte_ms") && millis("time_to_first_byte_ms") > 0.0);
+
+    let stream = line("/api/jobs/{id}/events");
+    assert!(stream["duration_ms"].as_f64().is_some_and(|took| took > 20.0), "written at the end: {stream}");
+    let missing = line("/api/jobs/{id}");
+    assert_eq!((missing["status"].as_u64(), missing["error_code"].as_str()), (Some(404), Some("not_found")));
 }
 
 #[test]
