@@ -2,6 +2,7 @@
 
 use std::{env, fs, ops::Deref, process, time::Duration};
 
+use buttress_envelope::Mode;
 use buttress_tests::{Gateway, browser::Browser, proxy::Proxy};
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -197,6 +198,18 @@ async fn a_problem_is_shown_with_its_code_and_a_retry_only_where_that_helps() {
     assert!(!page.is_visible("#problem").await);
     assert_eq!(gateway.sim().jobs().len(), 1);
     page.close().await;
+}
+
+#[tokio::test]
+async fn the_page_works_with_every_shape_of_answers() {
+    for shape in [Mode::Legacy, Mode::Dual] {
+        let gateway = Gateway::start(|settings| settings.envelope = shape).await;
+        let page = Page::open(gateway.url()).await;
+        page.make("image", "A paper boat").await;
+        page.result().await;
+        assert_eq!(page.shown().await, page.published(&gateway).await);
+        page.close().await;
+    }
 }
 
 #[tokio::test]

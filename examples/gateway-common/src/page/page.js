@@ -147,6 +147,12 @@ class Problem extends Error {
     return new Problem({ code: "network", message, retryable: true });
   }
 
+  static bare(response, { error, details }) {
+    const retryable = [408, 429, 503, 504].includes(response.status);
+    const correlationId = response.headers.get("x-correlation-id");
+    return new Problem({ code: "refused", message: error, details, retryable, correlationId }, retryAfter(response));
+  }
+
   static unreadable(response) {
     return new Problem({
       code: "unreadable",
@@ -159,7 +165,7 @@ class Problem extends Error {
 
 /** The data of an answer; a refusal, or none at all, is thrown as a `Problem`. */
 async function call(path, { timeoutMs = 60_000, ...options } = {}) {
-  const headers = { accept: "application/json", ...options.headers };
+  const headers = { accept: "application/json", "x-envelope": "new", ...options.headers };
   let response, text;
   try {
     response = await fetch(path, { cache: "no-store", ...options, headers, signal: AbortSignal.timeout(timeoutMs) });
@@ -168,8 +174,10 @@ async function call(path, { timeoutMs = 60_000, ...options } = {}) {
     throw Problem.network();
   }
   const body = parsed(text);
-  if (response.ok && body?.ok === true) return body.data;
-  if (body?.ok === false && body.error?.code) throw new Problem(body.error, retryAfter(response));
+  // A gateway that is set to its old shape sends the data bare.
+  if (response.ok && body) return body.ok === true ? body.data : body;
+  if (body?.error?.code) throw new Problem(body.error, retryAfter(response));
+  if (typeof body?.error === "string") throw Problem.bare(response, body);
   throw Problem.unreadable(response);
 }
 
