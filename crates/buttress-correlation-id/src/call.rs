@@ -5,9 +5,8 @@ use http::{HeaderName, Response};
 use tracing::Span;
 
 use crate::{
-    current::{Current, Entered},
+    current::{Current, Entered, trace_of},
     settings::Settings,
-    trace_context::TraceContext,
     unanswered::{Cause, Hook, Unanswered},
 };
 
@@ -80,11 +79,11 @@ impl Drop for Watch<'_> {
     }
 }
 
-fn span(Current { id, trace, .. }: &mut Current, outer: Option<&CorrelationId>) -> Span {
+fn span(Current { id, carried }: &mut Current, outer: Option<&CorrelationId>) -> Span {
     let span = tracing::info_span!(
         "request",
         correlation_id = id.as_str(),
-        trace_id = %trace.get_or_insert_with(|| Box::new(TraceContext::begin())).parent().trace_id(),
+        trace_id = %trace_of(carried).parent().trace_id(),
         outer_correlation_id = tracing::field::Empty,
     );
     if let Some(outer) = outer {

@@ -13,16 +13,28 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) id: CorrelationId,
-    /// `None` until somebody asks for it: a trace that begins here and is seen by nobody need not begin. Boxed because
+    /// `None` until somebody asks for the trace: one that begins here and is seen by nobody need not begin. Boxed because
     /// this moves with every poll.
-    pub(crate) trace: Option<Box<TraceContext>>,
-    pub(crate) baggage: Option<Box<Baggage>>,
+    pub(crate) carried: Option<Box<Carried>>,
+}
+
+/// What comes and goes beside the id.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    pub(crate) trace: TraceContext,
+    pub(crate) baggage: Option<Baggage>,
 }
 
 impl Current {
     pub(crate) fn trace(&mut self) -> &TraceContext {
-        self.trace.get_or_insert_with(|| Box::new(TraceContext::begin()))
+        trace_of(&mut self.carried)
     }
+}
+
+/// The trace that is carried, or one that begins now.
+pub(crate) fn trace_of(carried: &mut Option<Box<Carried>>) -> &TraceContext {
+    let begin = || Box::new(Carried { trace: TraceContext::begin(), baggage: None });
+    &carried.get_or_insert_with(begin).trace
 }
 
 /// The id of the request that the running code works for.
@@ -57,7 +69,7 @@ pub fn current_trace() -> Option<TraceContext> {
 /// The baggage that came with the request, where [`CorrelationLayer::baggage`](crate::CorrelationLayer::baggage) is on.
 #[must_use]
 pub fn current_baggage() -> Option<Baggage> {
-    with_current(|current| current.baggage.as_deref().cloned()).flatten()
+    with_current(|current| current.carried.as_ref()?.baggage.clone()).flatten()
 }
 
 /// Looks at what is current, if anything is. `look` must not run code of others.

@@ -3,7 +3,7 @@ use http::{HeaderMap, HeaderName, Request};
 
 use crate::{
     baggage::Baggage,
-    current::Current,
+    current::{Carried, Current, trace_of},
     generate::{MakeCorrelationId, from_text},
     settings::{OuterTrace, Policy, Settings},
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
@@ -25,7 +25,7 @@ pub(crate) struct Inbound {
 /// Chooses id and trace of a request, and writes them into its headers and extensions.
 pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &impl MakeCorrelationId) -> Inbound {
     let trusted = settings.trusts(request.extensions());
-    let mut trace = trace(request, settings.outer_trace, trusted);
+    let mut carried = carried(request, settings, trusted);
     let theirs = Theirs::read(request.headers(), &settings.accepted);
     let refused = settings.policy == Policy::Strict && matches!(theirs, Theirs::Bad);
     let (id, outer) = match theirs {
@@ -36,12 +36,9 @@ pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &i
             (id, None)
         }
         theirs => {
-            let id = match settings.id_from_trace && (trusted || trace.is_none()) {
-                true => {
-                    from_text(trace.get_or_insert_with(|| Box::new(TraceContext::begin())).parent().trace_id().text())
-                }
-                false => make.make_correlation_id(),
-            };
+            // Of a caller who is not trusted only the trace can be carried.
+            let by_trace = settings.id_from_trace && (trusted || carried.is_none());
+            let id = if by_trace { by_trace_id(&mut carried) } else { make.make_correlation_id() };
             replace(request.headers_mut(), &theirs, &id, settings);
             (id, theirs.valid())
         }
@@ -50,8 +47,11 @@ pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &i
     if let Some(outer) = &outer {
         request.extensions_mut().insert(OuterCorrelationId(outer.clone()));
     }
-    let baggage = (settings.baggage && trusted).then(|| baggage(request)).flatten();
-    Inbound { current: Current { id, trace, baggage }, outer, refused }
+    Inbound { current: Current { id, carried }, outer, refused }
+}
+
+fn by_trace_id(carried: &mut Option<Box<Carried>>) -> CorrelationId {
+    from_text(trace_of(carried).parent().trace_id().text())
 }
 
 /// What the caller sent as an id. The first name that is there decides.
@@ -93,14 +93,19 @@ fn replace(headers: &mut HeaderMap, theirs: &Theirs<'_>, id: &CorrelationId, set
     headers.insert(settings.header.clone(), id.to_header_value());
 }
 
-fn baggage<B>(request: &mut Request<B>) -> Option<Box<Baggage>> {
-    let baggage = Baggage::from_headers(request.headers())?;
-    request.extensions_mut().insert(baggage.clone());
-    Some(Box::new(baggage))
+/// What a request brings along beside its id; `None` when its trace begins here and it has no baggage.
+fn carried<B>(request: &mut Request<B>, settings: &Settings, trusted: bool) -> Option<Box<Carried>> {
+    let trace = trace(request, settings.outer_trace, trusted);
+    let baggage = if settings.baggage && trusted { Baggage::from_headers(request.headers()) } else { None };
+    if let Some(baggage) = &baggage {
+        request.extensions_mut().insert(baggage.clone());
+    }
+    let nothing = trace.is_none() && baggage.is_none();
+    (!nothing).then(|| Box::new(Carried { trace: trace.unwrap_or_else(TraceContext::begin), baggage }))
 }
 
 /// The trace of a request, or `None` when one begins here.
-fn trace<B>(request: &mut Request<B>, outer_trace: OuterTrace, trusted: bool) -> Option<Box<TraceContext>> {
+fn trace<B>(request: &mut Request<B>, outer_trace: OuterTrace, trusted: bool) -> Option<TraceContext> {
     let theirs = TraceContext::from_headers(request.headers())?;
     let kept = match outer_trace {
         OuterTrace::Unsampled if !trusted && theirs.parent().sampled() => {
@@ -117,5 +122,5 @@ fn trace<B>(request: &mut Request<B>, outer_trace: OuterTrace, trusted: bool) ->
         _ => theirs,
     };
     request.extensions_mut().insert(kept.clone());
-    Some(Box::new(kept))
+    Some(kept)
 }

@@ -7,7 +7,7 @@ use buttress_core::CorrelationId;
 use pin_project_lite::pin_project;
 
 use crate::{
-    current::{Current, Entered, current_baggage, current_trace, with_current},
+    current::{Carried, Current, Entered, with_current},
     trace_context::TraceContext,
 };
 
@@ -19,8 +19,11 @@ use crate::{
 ///
 /// As safe as `work`, which is dropped within the scope.
 pub fn scope<F>(id: CorrelationId, work: F) -> Scope<F> {
-    let (trace, baggage) = (current_trace().map(Box::new), current_baggage().map(Box::new));
-    Scope { work: Some(work), current: Some(Current { id, trace, baggage }) }
+    let carried = with_current(|current| {
+        current.trace();
+        current.carried.clone()
+    });
+    Scope { work: Some(work), current: Some(Current { id, carried: carried.flatten() }) }
 }
 
 /// Carries the current id and trace into tasks (COR-13).
@@ -84,7 +87,8 @@ impl<F> Scope<F> {
     /// Runs the work in this trace, one that came with a message for instance.
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         if let Some(current) = &mut self.current {
-            current.trace = Some(Box::new(trace));
+            let baggage = current.carried.take().and_then(|carried| carried.baggage);
+            current.carried = Some(Box::new(Carried { trace, baggage }));
         }
         self
     }

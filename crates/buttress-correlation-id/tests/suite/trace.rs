@@ -123,6 +123,7 @@ async fn what_the_outgoing_request_carries_wins_over_the_scope_and_replaces_its_
     let headers = scope(id("scope"), sent(&OutboundLayer::new(), outgoing)).await;
     assert_eq!(headers.get_all("x-correlation-id").iter().collect::<Vec<_>>(), ["extension"]);
     assert_eq!(parent(&headers)[1], own.parent().trace_id().to_string());
+    assert_ne!(headers["traceparent"], own.parent().to_header_value());
     assert!(!headers.contains_key("tracestate"));
 }
 
