@@ -38,12 +38,11 @@ impl<B: Body> Body for ResponseBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let (polled, ended) = this.line.watch(|| {
-            let polled = this.inner.as_mut().poll_frame(cx);
-            // A reader that trusts Content-Length never polls for the final `None`.
-            let ended = matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream();
-            (polled, ended)
-        });
+        let watched = this.line.watch();
+        let polled = this.inner.as_mut().poll_frame(cx);
+        // A reader that trusts Content-Length never polls for the final `None`.
+        let ended = matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream();
+        watched.went_well();
         match &polled {
             Poll::Ready(Some(Err(_))) => this.line.break_off(),
             Poll::Ready(Some(Ok(frame))) => this.line.send(frame.data_ref().map_or(0, length), ended),

@@ -7,8 +7,9 @@ pub(crate) const MOST: usize = 256;
 ///
 /// What is clean already, as nearly everything is, comes back as it was.
 pub(crate) fn clean(text: Cow<'static, str>) -> Cow<'static, str> {
-    let plain = text.len() <= MOST && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if plain { text } else { Cow::Owned(rewrite(&text)) }
+    // Every byte is looked at, so that many are at once.
+    let plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    if plain && text.len() <= MOST { text } else { Cow::Owned(rewrite(&text)) }
 }
 
 fn rewrite(text: &str) -> String {

@@ -10,12 +10,15 @@ use buttress_core::{CorrelationId, Noted, Notes, Problem, ProblemCode};
 use http::{
     HeaderMap, Method, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
-    request::Parts,
 };
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::{Outcome, Record, clean::clean, settings::Settings};
+use crate::{
+    Outcome, Record,
+    clean::clean,
+    settings::{FindRoute, Settings},
+};
 
 /// What is known of a request so far.
 pub(crate) struct Draft {
@@ -43,21 +46,30 @@ struct Answer {
 }
 
 impl Draft {
-    pub(crate) fn new(settings: Arc<Settings>, parts: &mut Parts) -> Self {
-        let notes = parts.extensions.get_or_insert_default::<Notes>().clone();
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        notes: Notes,
+        correlation_id: Option<CorrelationId>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Self {
         Self {
             settings,
             notes,
             span: Span::current(),
             started: Instant::now(),
-            method: parts.method.clone(),
+            method: method.clone(),
             route: None,
-            correlation_id: parts.extensions.get().cloned(),
-            request_bytes: content_length(&parts.headers),
+            correlation_id,
+            request_bytes: content_length(headers),
             answer: None,
             first_byte: None,
             sent: 0,
         }
+    }
+
+    pub(crate) fn route_finder(&self) -> Option<Arc<FindRoute>> {
+        self.settings.route.clone()
     }
 
     pub(crate) fn answer<B>(&mut self, response: &Response<B>, exact: Option<u64>) {
@@ -89,7 +101,7 @@ impl Draft {
         }
     }
 
-    pub(crate) fn elapsed(&self) -> Duration {
+    fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
@@ -127,9 +139,10 @@ impl Draft {
         if whole { self.outcome_of_head() } else { Outcome::ClientLeft }
     }
 
-    /// Writes the line. Whatever panics in a subscriber, a recorder or a hook costs the line and not the answer.
-    pub(crate) fn finish(self, outcome: Outcome, duration: Duration) {
-        contain(move || self.settings.finish(&self.record(outcome, duration), &self.span));
+    /// Writes the line, now or as of a moment that has just been read.
+    pub(crate) fn finish(&self, outcome: Outcome, now: Option<Duration>) {
+        let duration = now.unwrap_or_else(|| self.elapsed());
+        self.settings.finish(&self.record(outcome, duration), self.started + duration, &self.span);
     }
 
     fn record(&self, outcome: Outcome, duration: Duration) -> Record {
@@ -160,7 +173,8 @@ impl Draft {
     }
 }
 
-fn contain(run: impl FnOnce()) {
+/// Runs what must not harm the request, even if it panics.
+pub(crate) fn contain(run: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(run)));
 }
 

@@ -40,15 +40,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(this.line.watch(|| this.inner.poll(cx)));
-        let mut line = mem::take(this.line);
-        match result {
+        let watched = this.line.watch();
+        let polled = this.inner.poll(cx);
+        watched.went_well();
+        match ready!(polled) {
             Ok(response) => {
-                line.answer(&response);
-                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, line))))
+                this.line.answer(&response);
+                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, mem::take(this.line)))))
             }
             Err(error) => {
-                line.fail();
+                this.line.fail();
                 Poll::Ready(Err(error))
             }
         }

@@ -1,13 +1,14 @@
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
-    thread,
-};
+use std::{mem, sync::Arc, thread, time::Duration};
 
-use http::{Response, request::Parts};
+use buttress_core::Notes;
+use http::{Request, Response};
 use http_body::Body;
 
-use crate::{Outcome, draft::Draft, settings::Settings};
+use crate::{
+    Outcome,
+    draft::{Draft, contain},
+    settings::Settings,
+};
 
 /// The line of one request, still to be written: when the request ends, or else when this is dropped.
 ///
@@ -15,24 +16,33 @@ use crate::{Outcome, draft::Draft, settings::Settings};
 #[derive(Debug, Default)]
 pub(crate) struct Line(Option<Draft>);
 
+/// A part of the inner service is running. If this is dropped by its panic, that is the end of the request.
+pub(crate) struct Watched<'a>(&'a mut Line);
+
 impl Line {
     /// Begins a line, and lets the parts below add to it.
-    pub(crate) fn open(settings: &Arc<Settings>, parts: &mut Parts) -> Self {
-        let mut line = Self(Some(Draft::new(settings.clone(), parts)));
-        if let Some(find) = &settings.route {
-            let route = line.watch(|| find(parts));
-            line.0.iter_mut().for_each(|draft| draft.route = route.clone());
-        }
-        line
+    pub(crate) fn open<B>(settings: &Arc<Settings>, request: &mut Request<B>) -> Self {
+        let notes = request.extensions_mut().get_or_insert_default::<Notes>().clone();
+        let id = request.extensions().get().cloned();
+        Self(Some(Draft::new(settings.clone(), notes, id, request.method(), request.headers())))
     }
 
-    /// Runs a part of the inner service. If that panics, the line is written and the panic goes on.
-    pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        // What the panic left broken is seen by no one but who would have seen it without this layer.
-        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-            self.close(Outcome::Panicked);
-            resume_unwind(panic)
-        })
+    /// Asks the layer's settings for the route.
+    pub(crate) fn find_route<B>(&mut self, request: Request<B>) -> Request<B> {
+        let Some(find) = self.0.as_ref().and_then(Draft::route_finder) else { return request };
+        let (parts, body) = request.into_parts();
+        let watched = self.watch();
+        let route = find(&parts);
+        watched.went_well();
+        if let Some(draft) = &mut self.0 {
+            draft.route = route;
+        }
+        Request::from_parts(parts, body)
+    }
+
+    /// Looks after a part of the inner service while it runs.
+    pub(crate) fn watch(&mut self) -> Watched<'_> {
+        Watched(self)
     }
 
     /// Notes the head of the answer; if nothing follows it, that is the end.
@@ -59,9 +69,9 @@ impl Line {
     pub(crate) fn send(&mut self, bytes: u64, last: bool) {
         let Some(draft) = &mut self.0 else { return };
         let now = draft.send(bytes, last);
-        if last && let (Some(now), Some(draft)) = (now, self.0.take()) {
+        if last {
             let outcome = draft.outcome_of_body();
-            draft.finish(outcome, now);
+            self.close_at(outcome, now);
         }
     }
 
@@ -71,19 +81,35 @@ impl Line {
     }
 
     fn close(&mut self, outcome: Outcome) {
-        if let Some(draft) = self.0.take() {
-            let now = draft.elapsed();
-            draft.finish(outcome, now);
-        }
+        self.close_at(outcome, None);
+    }
+
+    /// Writes the line. Whatever panics in a subscriber, a recorder or a hook costs the line and not the answer.
+    fn close_at(&mut self, outcome: Outcome, now: Option<Duration>) {
+        let Some(draft) = &self.0 else { return };
+        contain(|| draft.finish(outcome, now));
+        // The span is closed by this, of which subscribers are told.
+        contain(|| self.0 = None);
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let outcome = match &self.0 {
-            Some(draft) if !thread::panicking() => draft.outcome_if_left(),
-            _ => Outcome::Panicked,
-        };
+        let Some(draft) = &self.0 else { return };
+        let outcome = if thread::panicking() { Outcome::Panicked } else { draft.outcome_if_left() };
         self.close(outcome);
+    }
+}
+
+impl Watched<'_> {
+    /// It did not panic.
+    pub(crate) fn went_well(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.0.close(Outcome::Panicked);
     }
 }

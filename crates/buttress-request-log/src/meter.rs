@@ -1,10 +1,16 @@
 use std::{
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use http::{Method, StatusCode};
-use metrics::{Key, Label, Metadata, SharedString, Unit, describe_counter, describe_histogram, with_recorder};
+use metrics::{
+    Counter, Histogram, Key, Label, Metadata, SharedString, Unit, describe_counter, describe_histogram, with_recorder,
+};
+
+use tokio::time::Instant;
 
 use crate::{Outcome, Record};
 
@@ -20,16 +26,21 @@ const OTHER: &str = "other";
 
 const METADATA: Metadata<'static> = Metadata::new("buttress_request_log", metrics::Level::INFO, Some(module_path!()));
 
-/// Counts requests. Every label has a bound, whatever callers send.
+/// How long handles are used before the recorder is asked for them again.
 ///
-/// Kept are the keys, not the handles: a recorder that is installed late, or that forgets what was idle, stays right.
+/// A recorder may be installed late, and may forget what has been idle for long: handles from before count into nothing.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Counts requests. Every label has a bound, whatever callers send.
 #[derive(Default)]
 pub(crate) struct Meter {
-    routes: RwLock<HashMap<Box<str>, Route>>,
+    routes: RwLock<Routes>,
 }
 
-/// The keys of one route: few, since few methods, statuses and outcomes meet on it.
-type Route = Vec<(Kind, Arc<Keys>)>;
+type Routes = HashMap<Box<str>, Route, BuildHasherDefault<Fnv>>;
+
+/// What is counted on one route: few series, since few methods, statuses and outcomes meet on it.
+type Route = Vec<(Kind, Arc<Series>)>;
 
 /// The labels of a request beside its route.
 #[derive(Clone, Copy, PartialEq)]
@@ -47,50 +58,87 @@ struct Keys {
     response_bytes: Key,
 }
 
+/// The handles of a recorder for these keys.
+struct Series {
+    keys: Arc<Keys>,
+    since: Instant,
+    requests: Counter,
+    duration: Histogram,
+    first_byte: Histogram,
+    request_bytes: Counter,
+    response_bytes: Counter,
+}
+
 impl Meter {
-    pub(crate) fn count(&self, record: &Record) {
-        let keys = self.keys(record);
-        with_recorder(|recorder| {
-            recorder.register_counter(&keys.requests, &METADATA).increment(1);
-            recorder.register_histogram(&keys.duration, &METADATA).record(record.duration.as_secs_f64());
-            if let Some(time) = record.time_to_first_byte {
-                recorder.register_histogram(&keys.first_byte, &METADATA).record(time.as_secs_f64());
-            }
-            if let Some(bytes) = record.request_bytes {
-                recorder.register_counter(&keys.request_bytes, &METADATA).increment(bytes);
-            }
-            recorder.register_counter(&keys.response_bytes, &METADATA).increment(record.response_bytes);
-        });
+    /// Counts a request that ended at this moment.
+    pub(crate) fn count(&self, record: &Record, now: Instant) {
+        let series = self.series(record, now);
+        series.requests.increment(1);
+        series.duration.record(record.duration.as_secs_f64());
+        if let Some(time) = record.time_to_first_byte {
+            series.first_byte.record(time.as_secs_f64());
+        }
+        if let Some(bytes) = record.request_bytes {
+            series.request_bytes.increment(bytes);
+        }
+        series.response_bytes.increment(record.response_bytes);
     }
 
-    fn keys(&self, record: &Record) -> Arc<Keys> {
+    fn series(&self, record: &Record, now: Instant) -> Arc<Series> {
         let kind = Kind::of(record);
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let route = within(&routes, &record.route);
-        if let Some(keys) = find(&routes, route, kind) {
-            return keys;
-        }
+        let known = find(&routes, within(&routes, &record.route), kind);
         drop(routes);
+        match known {
+            Some(series) if now.duration_since(series.since) < FRESH => series,
+            known => self.renew(&record.route, kind, known, now),
+        }
+    }
+
+    /// Asks the recorder, with none of our locks held, and keeps its handles.
+    fn renew(&self, route: &str, kind: Kind, known: Option<Arc<Series>>, now: Instant) -> Arc<Series> {
+        let route = self.admit(route);
+        let keys = known.map_or_else(|| Arc::new(Keys::new(route, kind)), |series| series.keys.clone());
         describe();
+        let series = Arc::new(Series::new(keys, now));
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have been here first.
-        let route = within(&routes, &record.route);
-        find(&routes, route, kind).unwrap_or_else(|| {
-            let keys = Arc::new(Keys::new(route, kind));
-            routes.entry(route.into()).or_default().push((kind, keys.clone()));
-            keys
-        })
+        let of_route = routes.entry(route.into()).or_default();
+        of_route.retain(|(known, _)| *known != kind);
+        of_route.push((kind, series.clone()));
+        series
+    }
+
+    /// The route if it has a place in the table or gets one now.
+    fn admit<'a>(&self, route: &'a str) -> &'a str {
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let route = within(&routes, route);
+        routes.entry(route.into()).or_default();
+        route
     }
 }
 
-/// The route, if it has a place in the table or can have one.
-fn within<'a>(routes: &HashMap<Box<str>, Route>, route: &'a str) -> &'a str {
+/// The route if it has a place in the table or can have one.
+fn within<'a>(routes: &Routes, route: &'a str) -> &'a str {
     if routes.len() < ROUTES || routes.contains_key(route) { route } else { OTHER }
 }
 
-fn find(routes: &HashMap<Box<str>, Route>, route: &str, kind: Kind) -> Option<Arc<Keys>> {
-    let (_, keys) = routes.get(route)?.iter().find(|(known, _)| *known == kind)?;
-    Some(keys.clone())
+fn find(routes: &Routes, route: &str, kind: Kind) -> Option<Arc<Series>> {
+    let (_, series) = routes.get(route)?.iter().find(|(known, _)| *known == kind)?;
+    Some(series.clone())
+}
+
+impl Series {
+    fn new(keys: Arc<Keys>, since: Instant) -> Self {
+        with_recorder(|recorder| Self {
+            since,
+            requests: recorder.register_counter(&keys.requests, &METADATA),
+            duration: recorder.register_histogram(&keys.duration, &METADATA),
+            first_byte: recorder.register_histogram(&keys.first_byte, &METADATA),
+            request_bytes: recorder.register_counter(&keys.request_bytes, &METADATA),
+            response_bytes: recorder.register_counter(&keys.response_bytes, &METADATA),
+            keys: keys.clone(),
+        })
+    }
 }
 
 impl Kind {
@@ -152,5 +200,24 @@ fn class(status: Option<StatusCode>) -> &'static str {
         Some(5) => "5xx",
         Some(_) => OTHER,
         None => "none",
+    }
+}
+
+/// FNV-1a: quick for short texts. The table is too small for collisions to hurt, whoever chooses the routes.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

@@ -42,10 +42,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
-        let mut line = Line::open(&self.settings, &mut parts);
-        let future = line.watch(|| self.inner.call(Request::from_parts(parts, body)));
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        let mut line = Line::open(&self.settings, &mut request);
+        let request = line.find_route(request);
+        let watched = line.watch();
+        let future = self.inner.call(request);
+        watched.went_well();
         ResponseFuture::new(future, line)
     }
 }

@@ -1,11 +1,12 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::request::Parts;
+use tokio::time::Instant;
 use tracing::{Level, Span};
 
 use crate::{Record, event, meter::Meter, site::Sites};
 
-type FindRoute = dyn Fn(&Parts) -> Option<Cow<'static, str>> + Send + Sync;
+pub(crate) type FindRoute = dyn Fn(&Parts) -> Option<Cow<'static, str>> + Send + Sync;
 type Hook = dyn Fn(&Record) + Send + Sync;
 
 /// What a layer was told, shared by its services.
@@ -27,9 +28,9 @@ pub(crate) enum Severity {
 }
 
 impl Settings {
-    /// Counts a request that has ended, writes its line and tells the hook.
-    pub(crate) fn finish(&self, record: &Record, span: &Span) {
-        self.meter.count(record);
+    /// Counts a request that ended at this moment, writes its line and tells the hook.
+    pub(crate) fn finish(&self, record: &Record, now: Instant, span: &Span) {
+        self.meter.count(record, now);
         self.write("request_finished", record, span);
         if let Some(hook) = &self.hook {
             hook(record);

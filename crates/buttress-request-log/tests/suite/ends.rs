@@ -130,6 +130,15 @@ fn a_panic_in_call_is_written_and_goes_on() {
 }
 
 #[test]
+fn a_panic_while_the_route_is_found_is_one_of_the_request() {
+    let records = Records::default();
+    let layer = records.layer().route(|_| panic!("in the finder"));
+    let mut service = layer.layer(service_fn(|_: Request<()>| pending::<Result<Response<Script>, ()>>()));
+    assert!(catch_unwind(AssertUnwindSafe(|| service.call(get()))).is_err());
+    assert_eq!(records.one().outcome, Outcome::Panicked);
+}
+
+#[test]
 fn a_panic_in_a_poll_is_written_and_goes_on() {
     let records = Records::default();
     let handler = service_fn(|_: Request<()>| poll_fn(|_| -> Poll<Result<Response<Script>, ()>> { panic!("in poll") }));
