@@ -92,8 +92,9 @@ impl Draft {
     }
 
     pub(crate) fn announce(&self, headers: &HeaderMap) {
-        let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-        if self.settings.announce_streams && content_type.starts_with(b"text/event-stream") {
+        let is_stream =
+            || headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if self.settings.announce_streams && is_stream() {
             contain(|| {
                 let record = self.record(Outcome::Streaming, self.elapsed());
                 self.settings.write("request_streaming", &record, &self.span);
