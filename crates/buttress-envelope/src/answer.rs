@@ -53,6 +53,7 @@ enum Shape {
     Legacy,
 }
 
+#[inline]
 pub(crate) fn settle<B>(response: Response<B>, asked: &Asked) -> Settled<B>
 where
     B: Body,
@@ -66,7 +67,7 @@ where
         status: response.status(),
         media: seen.media,
         encoded: seen.encoded,
-        empty: response.body().is_end_stream() || response.body().size_hint().exact() == Some(0),
+        empty: seen.media == Media::Missing && has_no_data(response.body()),
     };
     let verdict = verdict(asked.method, &facts);
     if verdict == Verdict::Pass {
@@ -89,14 +90,21 @@ pub(crate) fn panicked<B>(asked: &Asked) -> Answer<B> {
     render(parts, asked, shape, true)
 }
 
+fn has_no_data(body: &impl Body) -> bool {
+    body.is_end_stream() || body.size_hint().exact() == Some(0)
+}
+
+#[inline]
 fn is_marked(extensions: &Extensions) -> bool {
     !extensions.is_empty() && (extensions.get::<Enveloped>().is_some() || extensions.get::<Raw>().is_some())
 }
 
+#[inline]
 fn pass<B: Body>(response: Response<B>) -> Settled<B> {
     Settled::Now(response.map(ResponseBody::passed))
 }
 
+#[cold]
 fn settle_by_route<B>(
     mut response: Response<B>,
     verdict: Verdict,
@@ -128,6 +136,7 @@ where
     }
 }
 
+#[inline]
 fn settle_new<B>(mut response: Response<B>, verdict: Verdict, seen: &Seen, asked: &Asked, look: bool) -> Settled<B>
 where
     B: Body,
@@ -136,9 +145,7 @@ where
     match verdict {
         Verdict::Pass => pass(response),
         Verdict::NotModified => {
-            if asked.has_weak {
-                headers::weaken(response.headers_mut());
-            }
+            headers::weaken(response.headers_mut());
             pass(response)
         }
         Verdict::WrapHead => {
@@ -155,6 +162,7 @@ where
     }
 }
 
+#[inline]
 fn wrap<B: Body>(mut response: Response<B>, seen: &Seen, asked: &Asked) -> Answer<B> {
     let exact = response.body().size_hint().exact();
     succeed(response.headers_mut(), seen, exact);
@@ -177,6 +185,7 @@ fn worth_a_look(body: &impl Body, asked: &Asked) -> bool {
     body.size_hint().lower() <= asked.settings.bytes as u64
 }
 
+#[cold]
 fn fail<B>(response: Response<B>, seen: &Seen, asked: &Asked) -> Settled<B>
 where
     B: Body,
@@ -196,6 +205,7 @@ where
     Settled::Now(render(with_problem(parts, None), asked, shape, known))
 }
 
+#[cold]
 fn later<B>(parts: Parts, body: B, why: Why, asked: &Asked) -> Settled<B>
 where
     B: Body,

@@ -3,10 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use buttress_core::{CorrelationId, Notes};
-use http::{
-    Extensions, HeaderMap, HeaderValue, Request,
-    header::{ACCEPT, IF_NONE_MATCH},
-};
+use http::{Extensions, HeaderMap, HeaderValue, Request, header::ACCEPT};
 
 use crate::{
     EnvelopeHandle, Mode, Route,
@@ -28,8 +25,6 @@ pub(crate) struct Asked {
     pub(crate) settings: Settings,
     pub(crate) method: Method,
     pub(crate) form: Form,
-    /// Whether the caller has an answer with a weak `ETag`.
-    pub(crate) has_weak: bool,
     id: Option<CorrelationId>,
     // Boxed, as most servers have one mode for all routes.
     varied: Option<Box<Varied>>,
@@ -66,8 +61,7 @@ impl Asked {
         Self {
             settings,
             method,
-            form: negotiate::form(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes)),
-            has_weak: headers.get(IF_NONE_MATCH).is_some_and(|tags| tags.as_bytes().windows(3).any(|w| w == b"W/\"")),
+            form: form(headers),
             id: extensions.get().cloned(),
             varied: handle.varies().then(|| Box::new(Varied::new(headers, extensions, handle))),
         }
@@ -85,6 +79,15 @@ impl Asked {
         let route = varied.route(answer);
         let (mode, look) = varied.handle.standing(route.as_deref());
         Some(Standing { turn: turn(mode, varied.wish), dual: mode == Mode::Dual, look, route })
+    }
+}
+
+fn form(headers: &HeaderMap) -> Form {
+    match headers.get(ACCEPT) {
+        None => Form::Envelope,
+        // Where no field has a second line, the first is all there is.
+        Some(line) if headers.len() == headers.keys_len() && negotiate::is_plain(line.as_bytes()) => Form::Envelope,
+        Some(_) => negotiate::form(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes)),
     }
 }
 

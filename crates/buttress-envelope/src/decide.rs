@@ -63,7 +63,7 @@ pub(crate) struct Facts {
     pub(crate) media: Media,
     /// Whether there is a `Content-Encoding` other than identity.
     pub(crate) encoded: bool,
-    /// Whether the body is known to have no data.
+    /// Whether the body is known to have no data; asked only where there is no type.
     pub(crate) empty: bool,
 }
 

@@ -40,12 +40,17 @@ pub(crate) struct Seen {
 pub(crate) fn look(headers: &HeaderMap) -> Seen {
     let mut seen = Seen { media: Media::Missing, encoded: false, length: false, stale: false };
     for (name, value) in headers {
-        match name.as_str() {
-            "content-type" if seen.media == Media::Missing => seen.media = Media::of(value.as_bytes()),
-            "content-length" => seen.length = true,
-            "content-encoding" => seen.encoded |= !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"),
-            "etag" | "accept-ranges" | "content-digest" | "repr-digest" | "digest" | "content-md5" => seen.stale = true,
-            _ => {}
+        // The names that `http` knows are compared as numbers.
+        if *name == CONTENT_TYPE {
+            if seen.media == Media::Missing {
+                seen.media = Media::of(value.as_bytes());
+            }
+        } else if *name == CONTENT_LENGTH {
+            seen.length = true;
+        } else if *name == CONTENT_ENCODING {
+            seen.encoded |= !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+        } else {
+            seen.stale |= *name == ETAG || *name == ACCEPT_RANGES || DIGESTS.contains(name);
         }
     }
     seen
@@ -55,7 +60,7 @@ pub(crate) fn look(headers: &HeaderMap) -> Seen {
 pub(crate) fn success(headers: &mut HeaderMap, seen: &Seen, length: Option<u64>) {
     if seen.length {
         match length {
-            Some(length) => drop(headers.insert(CONTENT_LENGTH, length.into())),
+            Some(length) => drop(headers.insert(CONTENT_LENGTH, decimal(length))),
             None => drop(headers.remove(CONTENT_LENGTH)),
         }
     }
@@ -99,7 +104,7 @@ pub(crate) fn failure(headers: &mut HeaderMap, problem: &Problem, media: HeaderV
     }
     headers.insert(CONTENT_TYPE, media);
     match length {
-        Some(length) => headers.insert(CONTENT_LENGTH, length.into()),
+        Some(length) => headers.insert(CONTENT_LENGTH, decimal(length as u64)),
         None => headers.remove(CONTENT_LENGTH),
     };
     // It carries the id of one request.
@@ -127,6 +132,20 @@ pub(crate) fn vary(headers: &mut HeaderMap, name: HeaderName) {
     let mut names = lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii);
     if !names.any(|own| own == b"*" || own.eq_ignore_ascii_case(name.as_str().as_bytes())) {
         headers.append(VARY, name.into());
+    }
+}
+
+/// A number as a field value, in one allocation: `HeaderValue::from` takes two.
+fn decimal(mut number: u64) -> HeaderValue {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] += (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return HeaderValue::from_bytes(&digits[first..]).expect("digits are a field value");
+        }
     }
 }
 
@@ -169,6 +188,13 @@ mod tests {
         assert_eq!(etag_of("W/\"abc\"").as_deref(), Some("W/\"abc\""));
         for none in ["abc", "\"", "", "\"abc"] {
             assert_eq!(etag_of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            assert_eq!(decimal(number), number.to_string());
         }
     }
 

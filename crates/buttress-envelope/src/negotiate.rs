@@ -29,6 +29,13 @@ pub(crate) fn form<'a>(accept: impl Iterator<Item = &'a [u8]>) -> Form {
     if wanted { Form::ProblemDetails } else { Form::Envelope }
 }
 
+/// Whether a line names no problem details and weighs nothing, as most do: whatever of it takes problem details takes
+/// JSON as much, so that the envelope is what it asks for.
+pub(crate) fn is_plain(line: &[u8]) -> bool {
+    // Without an early end, so that it goes by vectors.
+    !line.iter().fold(false, |seen, byte| seen | (*byte == b'+') | (*byte == b';'))
+}
+
 /// The parameter `envelope` of any media range: `application/json;envelope=new`.
 pub(crate) fn wish<'a>(accept: impl Iterator<Item = &'a [u8]>) -> Option<Wish> {
     let ranges = accept.flat_map(|line| split(line, b','));
@@ -221,6 +228,11 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(lines: Vec<Vec<u8>>) {
             let _ = form(lines.iter().map(Vec::as_slice));
             let _ = wish(lines.iter().map(Vec::as_slice));
+        }
+
+        #[test]
+        fn a_plain_line_asks_for_the_envelope(line in "(application/(problem\\+)?json|\\*/\\*|application/\\*|text/html)(;q=[01](\\.[0-9]{1,3})?)?(, ?(application/(problem\\+)?json|\\*/\\*)(;q=0?.[0-9])?){0,3}") {
+            prop_assert!(!is_plain(line.as_bytes()) || form([line.as_bytes()].into_iter()) == Form::Envelope);
         }
 
         #[test]
