@@ -17,7 +17,7 @@ use multer::{Constraints, Field, Multipart, SizeLimit};
 use crate::codes;
 
 /// The largest file that is taken, in bytes.
-pub const UPLOAD_LIMIT: usize = 50 * 1024 * 1024;
+pub const UPLOAD_LIMIT: usize = 50_000_000;
 
 /// Room for the borders and headers of the multipart form around the file.
 const OVERHEAD: usize = 64 * 1024;
