@@ -1,10 +1,7 @@
 //! What is done to an answer, once it is decided.
 
-use std::task::{Context, Poll, ready};
-
 use buttress_core::Problem;
-use bytes::Bytes;
-use http::{Extensions, HeaderValue, Response, header::ACCEPT, response::Parts};
+use http::{Extensions, Response, header::ACCEPT, response::Parts};
 use http_body::Body;
 
 use crate::{
@@ -12,45 +9,18 @@ use crate::{
     asked::{Asked, Standing},
     codes,
     decide::{Facts, Media, Method, Turn, Verdict, verdict},
-    envelope::{self, wrapped_len},
-    foreign::{self, Foreign},
+    envelope::wrapped_len,
     headers::{self, Seen, X_ENVELOPE},
-    negotiate::Form,
-    read::{End, Read, Reading},
-    status, telemetry,
-    wrapped::Early,
+    pending::{Pending, Why},
+    render::{Answer, mark, old_shape_of, render, shape_of, with_problem},
+    telemetry,
 };
-
-type Answer<B> = Response<ResponseBody<B>>;
 
 /// An answer, or what has to be read before there is one.
 #[derive(Debug)]
 pub(crate) enum Settled<B> {
     Now(Answer<B>),
     Later(Box<Pending<B>>),
-}
-
-/// An answer whose body is being read.
-#[derive(Debug)]
-pub(crate) struct Pending<B> {
-    // Taken when the reading has ended.
-    kept: Option<(Parts, Reading<B>)>,
-    why: Why,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Why {
-    /// It is a failure, and this is its type.
-    Failure(Media, Shape),
-    /// It may be a failure that says it is none.
-    Look(Seen),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    Envelope,
-    ProblemDetails,
-    Legacy,
 }
 
 #[inline]
@@ -165,19 +135,9 @@ where
 #[inline]
 fn wrap<B: Body>(mut response: Response<B>, seen: &Seen, asked: &Asked) -> Answer<B> {
     let exact = response.body().size_hint().exact();
-    succeed(response.headers_mut(), seen, exact);
+    headers::success(response.headers_mut(), seen, exact.map(wrapped_len));
     mark(response.extensions_mut(), asked);
     response.map(ResponseBody::wrapped)
-}
-
-fn succeed(fields: &mut http::HeaderMap, seen: &Seen, data: Option<u64>) {
-    headers::success(fields, seen, data.map(wrapped_len));
-}
-
-fn mark(extensions: &mut Extensions, asked: &Asked) {
-    if asked.settings.mark {
-        extensions.insert(Enveloped);
-    }
 }
 
 /// What is longer than the limit is no short report of a failure.
@@ -211,99 +171,5 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let kept = Some((parts, Reading::new(body, asked.settings)));
-    Settled::Later(Box::new(Pending { kept, why }))
-}
-
-impl<B> Pending<B>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    pub(crate) fn poll(&mut self, asked: &Asked, cx: &mut Context<'_>) -> Poll<Answer<B>> {
-        let (_, reading) = self.kept.as_mut().expect("not polled again after it was ready");
-        let read = ready!(reading.poll(cx));
-        let (parts, reading) = self.kept.take().expect("it was there a moment ago");
-        Poll::Ready(match self.why {
-            Why::Failure(media, shape) => understood(parts, media, &read, asked, shape),
-            Why::Look(seen) => looked_into(parts, reading, read, &seen, asked),
-        })
-    }
-}
-
-/// A failure of which the body was read, as far as it went.
-fn understood<B>(parts: Parts, media: Media, read: &Read, asked: &Asked, shape: Shape) -> Answer<B> {
-    if parts.status.is_server_error() {
-        telemetry::masked(parts.status, &read.data, asked.id(&parts.headers).as_ref());
-    }
-    let foreign = match &read.end {
-        End::Whole(_) if media.is_json() => Some(foreign::of_json(parts.status, &read.data)),
-        // A text is cut in any case.
-        End::Whole(_) | End::More if !media.is_json() => Some(foreign::of_text(&read.data)),
-        _ => None,
-    };
-    render(with_problem(parts, foreign), asked, shape, true)
-}
-
-/// A success of which the body was read: a failure after all, or wrapped with what was read.
-fn looked_into<B>(mut parts: Parts, reading: Reading<B>, read: Read, seen: &Seen, asked: &Asked) -> Answer<B>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    let whole = matches!(read.end, End::Whole(_));
-    if let Some((code, foreign)) = foreign::disguised(&read.data).filter(|_| whole) {
-        parts.status = code.status();
-        return render(with_problem(parts, Some(foreign)), asked, shape_of(asked), true);
-    }
-    let body = reading.into_body();
-    let length = if whole {
-        Some(read.data.len() as u64)
-    } else {
-        body.size_hint().exact().map(|left| left.saturating_add(read.data.len() as u64))
-    };
-    succeed(&mut parts.headers, seen, length);
-    mark(&mut parts.extensions, asked);
-    Response::from_parts(parts, ResponseBody::resumed(body, Early::from(read)))
-}
-
-/// Puts the problem of a failure that has none into its extensions, where outer layers look for it.
-fn with_problem(mut parts: Parts, foreign: Option<Foreign>) -> Parts {
-    let wait = headers::wait(&parts.headers);
-    parts.extensions.insert(status::problem_of(parts.status, foreign, wait));
-    parts
-}
-
-fn shape_of(asked: &Asked) -> Shape {
-    match asked.form {
-        Form::Envelope => Shape::Envelope,
-        Form::ProblemDetails => Shape::ProblemDetails,
-    }
-}
-
-fn old_shape_of(asked: &Asked) -> Shape {
-    match asked.form {
-        Form::Envelope => Shape::Legacy,
-        Form::ProblemDetails => Shape::ProblemDetails,
-    }
-}
-
-/// The failure in its extensions, as the caller wants it.
-///
-/// Of the answer to a HEAD the fields are those of the GET, as far as they are known.
-fn render<B>(mut parts: Parts, asked: &Asked, shape: Shape, known: bool) -> Answer<B> {
-    let id = asked.id(&parts.headers);
-    let problem = parts.extensions.get::<Problem>().expect("whoever renders has put it there");
-    let (text, media): (Bytes, HeaderValue) = match shape {
-        Shape::Envelope => (envelope::failure_json(problem, id.as_ref()), headers::JSON),
-        Shape::ProblemDetails => (problem.to_problem_json(id.as_ref()), headers::PROBLEM_JSON),
-        Shape::Legacy => (envelope::legacy_json(problem), headers::JSON),
-    };
-    parts.status = problem.status();
-    headers::failure(&mut parts.headers, problem, media, known.then_some(text.len()));
-    headers::correlate(&mut parts.headers, id.as_ref());
-    headers::vary(&mut parts.headers, ACCEPT);
-    parts.extensions.insert(Enveloped);
-    let body = if asked.method == Method::Head { Bytes::new() } else { text };
-    Response::from_parts(parts, ResponseBody::full(body))
+    Settled::Later(Box::new(Pending::new(parts, body, why, asked.settings)))
 }

@@ -51,6 +51,7 @@ pub(crate) struct Standing {
 }
 
 impl Asked {
+    #[inline]
     pub(crate) fn new<B>(request: &Request<B>, handle: &EnvelopeHandle, settings: Settings) -> Self {
         let (headers, extensions) = (request.headers(), request.extensions());
         let method = match *request.method() {
@@ -74,6 +75,7 @@ impl Asked {
     }
 
     /// How the answer is to be, by the route that the answer or the request says. `None`: new, like all.
+    #[inline]
     pub(crate) fn standing(&self, answer: &Extensions) -> Option<Standing> {
         let varied = self.varied.as_ref()?;
         let route = varied.route(answer);
@@ -82,6 +84,7 @@ impl Asked {
     }
 }
 
+#[inline]
 fn form(headers: &HeaderMap) -> Form {
     match headers.get(ACCEPT) {
         None => Form::Envelope,

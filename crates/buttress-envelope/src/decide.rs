@@ -31,6 +31,7 @@ pub(crate) enum Media {
 
 impl Media {
     /// Reads a `Content-Type`.
+    #[inline]
     pub(crate) fn of(value: &[u8]) -> Self {
         if value == b"application/json" {
             return Self::Json;
@@ -82,6 +83,7 @@ pub(crate) enum Verdict {
 }
 
 /// The table of what is passed on (ENV-6).
+#[inline]
 pub(crate) fn verdict(method: Method, facts: &Facts) -> Verdict {
     match facts.status.as_u16() {
         400..=599 => Verdict::Failure,

@@ -12,8 +12,9 @@ use pin_project_lite::pin_project;
 
 use crate::{
     BoxError, ResponseBody,
-    answer::{self, Pending, Settled},
+    answer::{self, Settled},
     asked::Asked,
+    pending::Pending,
     telemetry,
 };
 

@@ -72,6 +72,11 @@ impl EnvelopeHandle {
         }
     }
 
+    /// Sets the mode of the routes that have none of their own.
+    pub(crate) fn set_rest(&self, mode: Mode) {
+        self.0.all.store(byte(mode), Relaxed);
+    }
+
     /// The mode of a route; of `None` and of routes that were never named, that of all.
     #[must_use]
     pub fn mode(&self, route: Option<&str>) -> Mode {

@@ -37,6 +37,7 @@ pub(crate) struct Seen {
 }
 
 /// One walk instead of nine look-ups: most answers have three fields.
+#[inline]
 pub(crate) fn look(headers: &HeaderMap) -> Seen {
     let mut seen = Seen { media: Media::Missing, encoded: false, length: false, stale: false };
     for (name, value) in headers {
@@ -57,6 +58,7 @@ pub(crate) fn look(headers: &HeaderMap) -> Seen {
 }
 
 /// Makes the fields right for a wrapped body of this length, if it is known.
+#[inline]
 pub(crate) fn success(headers: &mut HeaderMap, seen: &Seen, length: Option<u64>) {
     if seen.length {
         match length {

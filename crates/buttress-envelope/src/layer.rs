@@ -6,6 +6,8 @@ use crate::{Envelope, EnvelopeHandle, Mode, asked::Settings};
 
 /// Gives every answer of the services below one shape.
 ///
+/// A clone has the same modes: what one of them sets counts for both.
+///
 /// # Examples
 ///
 /// ```
@@ -35,7 +37,7 @@ impl EnvelopeLayer {
 
     /// The mode of all routes that have none of their own.
     pub fn mode(self, mode: Mode) -> Self {
-        self.handle.set_all(mode);
+        self.handle.set_rest(mode);
         self
     }
 

@@ -31,6 +31,7 @@ pub(crate) fn form<'a>(accept: impl Iterator<Item = &'a [u8]>) -> Form {
 
 /// Whether a line names no problem details and weighs nothing, as most do: whatever of it takes problem details takes
 /// JSON as much, so that the envelope is what it asks for.
+#[inline]
 pub(crate) fn is_plain(line: &[u8]) -> bool {
     // Without an early end, so that it goes by vectors.
     !line.iter().fold(false, |seen, byte| seen | (*byte == b'+') | (*byte == b';'))

@@ -83,16 +83,14 @@ where
                     return fixed(PREFIX);
                 }
                 // Inner → Inner | Suffix, or End after an error: never the suffix.
-                Stage::Inner => {
-                    let step = ready!(self.as_mut().poll_inner(cx));
-                    if step.as_ref().is_some_and(Result::is_err) {
+                Stage::Inner => match ready!(self.as_mut().poll_inner(cx)) {
+                    Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+                    Some(Err(error)) => {
                         *self.as_mut().project().stage = Stage::End;
+                        return Poll::Ready(Some(Err(error)));
                     }
-                    if step.is_some() {
-                        return Poll::Ready(step);
-                    }
-                    *self.as_mut().project().stage = Stage::Suffix;
-                }
+                    None => *self.as_mut().project().stage = Stage::Suffix,
+                },
                 // Suffix → Trailers | End
                 Stage::Suffix => {
                     *this.stage = if this.trailers.is_some() { Stage::Trailers } else { Stage::End };
@@ -145,6 +143,7 @@ where
     B::Error: Into<BoxError>,
 {
     /// The next frame of data, or `None` where the data ends as it should.
+    #[inline]
     fn poll_inner(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         if self.early.is_some()
             && let Some(step) = self.as_mut().early()
@@ -170,6 +169,7 @@ where
     }
 
     /// What was read before, as the body would have said it; `None` where it goes on with the body itself.
+    #[cold]
     fn early(self: Pin<&mut Self>) -> Option<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
         let early = this.early.as_mut()?;
