@@ -48,6 +48,21 @@ impl CorrelationId {
 /// # Errors
 ///
 /// When the value is empty, longer than [`CorrelationId::MAX_LEN`] or holds a byte outside `A-Za-z0-9._-`.
+impl TryFrom<HeaderValue> for CorrelationId {
+    type Error = InvalidCorrelationId;
+
+    fn try_from(mut value: HeaderValue) -> Result<Self, Self::Error> {
+        check(value.as_bytes())?;
+        value.set_sensitive(false);
+        Ok(Self(value))
+    }
+}
+
+/// Shares the header's bytes: no copy is made.
+///
+/// # Errors
+///
+/// As for [`TryFrom<HeaderValue>`](#impl-TryFrom<HeaderValue>-for-CorrelationId).
 impl TryFrom<&HeaderValue> for CorrelationId {
     type Error = InvalidCorrelationId;
 
@@ -61,7 +76,7 @@ impl TryFrom<&HeaderValue> for CorrelationId {
 
 /// # Errors
 ///
-/// As for [`TryFrom<&HeaderValue>`](#impl-TryFrom<%26HeaderValue>-for-CorrelationId).
+/// As for [`TryFrom<HeaderValue>`](#impl-TryFrom<HeaderValue>-for-CorrelationId).
 impl FromStr for CorrelationId {
     type Err = InvalidCorrelationId;
 
@@ -69,6 +84,13 @@ impl FromStr for CorrelationId {
         check(text.as_bytes())?;
         let value = HeaderValue::from_str(text).expect("the alphabet is a part of what headers take");
         Ok(Self(value))
+    }
+}
+
+/// The id as a header value, without a copy.
+impl From<CorrelationId> for HeaderValue {
+    fn from(id: CorrelationId) -> Self {
+        id.0
     }
 }
 
@@ -89,12 +111,27 @@ impl fmt::Debug for CorrelationId {
 #[error("a correlation id is 1 to 128 of the characters A-Z a-z 0-9 . _ -")]
 pub struct InvalidCorrelationId(());
 
+/// How many bytes are looked at in one go.
+const CHUNK: usize = 16;
+
 fn check(bytes: &[u8]) -> Result<(), InvalidCorrelationId> {
     let length_fits = (1..=CorrelationId::MAX_LEN).contains(&bytes.len());
-    // Without an early exit the compiler looks at many bytes at a time.
-    let in_alphabet = |b: u8| b.is_ascii_alphanumeric() | (b == b'.') | (b == b'_') | (b == b'-');
-    let alphabet_fits = length_fits && bytes.iter().fold(true, |fits, b| fits & in_alphabet(*b));
-    if alphabet_fits { Ok(()) } else { Err(InvalidCorrelationId(())) }
+    if length_fits && in_alphabet(bytes) { Ok(()) } else { Err(InvalidCorrelationId(())) }
+}
+
+fn in_alphabet(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<CHUNK>() else { return bytes.iter().all(|byte| fits(*byte)) };
+    // The last chunk may overlap with the one before: to look twice costs less than to look byte by byte.
+    bytes.as_chunks().0.iter().chain([last]).all(all_fit)
+}
+
+/// Without an early exit the compiler looks at all of them at once.
+fn all_fit(chunk: &[u8; CHUNK]) -> bool {
+    chunk.iter().fold(true, |all, byte| all & fits(*byte))
+}
+
+fn fits(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() | (byte == b'.') | (byte == b'_') | (byte == b'-')
 }
 
 #[cfg(test)]
@@ -112,11 +149,34 @@ mod tests {
         }
     }
 
+    // COR-7
+    #[test]
+    fn a_bad_byte_is_found_wherever_it_stands() {
+        for len in 1..=CorrelationId::MAX_LEN {
+            let good = vec![b'a'; len];
+            assert!(check(&good).is_ok());
+            for at in 0..len {
+                let mut bad = good.clone();
+                bad[at] = b' ';
+                assert!(check(&bad).is_err(), "at {at} of {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_judged_alike_alone_and_among_others() {
+        for byte in 0..=u8::MAX {
+            let good = byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            assert_eq!((check(&[byte]).is_ok(), check(&[byte; 20]).is_ok()), (good, good), "{byte}");
+        }
+    }
+
     #[test]
     fn a_header_value_is_taken_over_and_given_back_unchanged() {
         let value = HeaderValue::from_static("given-by-the-caller");
         let id = CorrelationId::try_from(&value).unwrap();
-        assert_eq!(id.to_header_value(), value);
+        assert_eq!(id, CorrelationId::try_from(value.clone()).unwrap());
+        assert_eq!((id.to_header_value(), HeaderValue::from(id.clone())), (value.clone(), value));
         assert_eq!(format!("{id} {id:?}"), r#"given-by-the-caller CorrelationId("given-by-the-caller")"#);
     }
 
