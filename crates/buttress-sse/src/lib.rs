@@ -17,6 +17,8 @@ mod event;
 mod event_source;
 #[cfg(feature = "client")]
 mod event_source_error;
+#[cfg(feature = "client")]
+mod follow;
 mod frame;
 mod heartbeat;
 mod line;
