@@ -98,6 +98,12 @@ impl Decoder {
         Self { max_event: bytes, ..self }
     }
 
+    /// A decoder for a stream that goes on after this id.
+    #[cfg(feature = "client")]
+    pub(crate) fn set_last_event_id(&mut self, id: &[u8]) {
+        self.last_id = Small::decode(id);
+    }
+
     /// The next frame, with its bytes taken from the front of `chunk`; `None` once all of
     /// `chunk` is used up and the next one is needed.
     ///

@@ -1,6 +1,11 @@
-#![cfg_attr(feature = "json", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "json"), doc = "Server-sent events: encoder, parser and event logs that resume.")]
+#![cfg_attr(all(feature = "client", feature = "json"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "client", feature = "json")),
+    doc = "Server-sent events: encoder, parser and event logs that resume."
+)]
 
+#[cfg(feature = "client")]
+mod attempt;
 mod block;
 mod body;
 mod cursor;
@@ -8,6 +13,12 @@ mod decode_error;
 mod edge;
 mod encode;
 mod event;
+#[cfg(feature = "client")]
+mod event_source;
+#[cfg(feature = "client")]
+mod event_source_error;
+#[cfg(feature = "client")]
+mod follow;
 mod frame;
 mod heartbeat;
 mod line;
@@ -16,19 +27,31 @@ mod message;
 mod name;
 mod partial;
 mod publisher;
+#[cfg(feature = "client")]
+mod reconnect;
+#[cfg(feature = "client")]
+mod redirect;
 mod registry;
 mod replay;
 mod retention;
 mod ring;
+#[cfg(feature = "client")]
+mod signal;
 mod small;
 mod stream;
 mod sync;
+#[cfg(feature = "client")]
+mod timer;
 mod waiters;
 
 pub use body::EventBody;
 pub use cursor::{Cursor, MalformedCursor};
 pub use decode_error::{DecodeError, DecodeErrorKind};
 pub use event::Event;
+#[cfg(feature = "client")]
+pub use event_source::EventSource;
+#[cfg(feature = "client")]
+pub use event_source_error::{EventSourceError, EventSourceErrorKind};
 pub use frame::Decoder;
 pub use heartbeat::{Heartbeat, InvalidHeartbeat};
 pub use memory::{CreateError, CreateErrorKind, MemoryLog};
@@ -37,3 +60,5 @@ pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};
 pub use publisher::Publisher;
 pub use replay::{REPLAY_FROM, RESET, Replay, Resume, last_event_id};
 pub use retention::{InvalidRetention, Retention};
+#[cfg(feature = "client")]
+pub use signal::{Lost, Signal};

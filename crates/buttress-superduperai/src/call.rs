@@ -67,6 +67,10 @@ impl<S: HttpService> Api<S> {
         &self.target.url
     }
 
+    pub(crate) fn service(&self) -> &S {
+        &self.service
+    }
+
     /// Makes a call and reads its answer, all of it by `by`.
     pub(crate) async fn call(&self, call: Call, by: Instant) -> Result<Answer, NoAnswer> {
         let operation = call.operation;
@@ -96,7 +100,7 @@ impl<S: HttpService> Api<S> {
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn open(&self, request: Request<RequestBody>, by: Instant) -> Result<Response<S::Body>, NoAnswer> {
+    async fn open(&self, request: Request<RequestBody>, by: Instant) -> Result<Response<S::Body>, NoAnswer> {
         let not_sent = |cause| NoAnswer { cause, left: false };
         // A timer that is over would let a service through that is ready at once.
         if Instant::now() >= by {

@@ -1,26 +1,22 @@
 //! The event channel of a job, as a stream of hints that never fails and never lies for long.
 
-use std::{pin::Pin, time::Duration};
-
-use buttress_core::RetryAfter;
-use buttress_provider::{Hint, JobId};
-use buttress_sse::{Decoder, Frame};
-use bytes::{Buf, Bytes};
-use futures_core::Stream;
-use futures_util::stream::unfold;
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
 };
-use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep, timeout};
+
+use buttress_provider::{Hint, JobId};
+use buttress_sse::{EventSource, EventSourceError, Signal};
+use futures_core::Stream;
+use futures_util::{StreamExt, future::ready, stream::iter};
+use http::{HeaderValue, Request, Response, StatusCode};
+use tower_service::Service;
 use tracing::debug;
 
 use crate::{
-    EventChannel, HttpService, Operation,
+    BoxError, EventChannel, HttpService, Operation, RequestBody,
     call::{Api, Call},
     hint::hint,
-    settings::after,
 };
 
 /// The most that one event may have: a file with all its parameters has a few kilobytes.
@@ -34,150 +30,63 @@ pub(crate) fn hints<S: HttpService>(
     id: JobId,
     channel: Option<EventChannel>,
 ) -> impl Stream<Item = Hint> + Send {
-    let listener = channel.map(|channel| Listener { api, id, wait: channel.first, channel, state: State::Start });
-    unfold(listener, |listener| async move {
-        let mut listener = listener?;
-        let hint = listener.next().await?;
-        Some((hint, Some(listener)))
-    })
+    let source = channel.map(|channel| open(&api, &id, &channel));
+    iter(source).flatten().filter_map(move |signal| ready(read(signal, &id)))
 }
 
-struct Listener<S: HttpService> {
-    api: Api<S>,
-    id: JobId,
-    channel: EventChannel,
-    /// Before the next line.
-    wait: Duration,
-    state: State<S::Body>,
+fn open<S: HttpService>(api: &Api<S>, id: &JobId, channel: &EventChannel) -> EventSource<Lines<S>, (), S::Body> {
+    let call = Call::get(Operation::Events, format!("/api/v1/events/file.{id}"));
+    let request = api.request(call, HeaderValue::from_static("text/event-stream")).map(|_| ());
+    EventSource::new(Lines(api.service().clone()), request)
+        .reconnection_time(channel.first)
+        .max_backoff(channel.cap)
+        .silence(channel.silence)
+        .max_line(MAX_EVENT)
+        .max_event(MAX_EVENT)
+        .retry_too_long()
+        .retry_status(may_pass)
 }
 
-enum State<B> {
-    Start,
-    Open(Box<Line<B>>),
-    /// Lost, with the wait that the provider asked for.
-    Lost(Duration),
-}
-
-/// Why there is no line.
-enum NoLine {
-    /// Ask again, not before that long.
-    Later(Duration),
-    /// For good.
-    Never,
-}
-
-impl<S: HttpService> Listener<S> {
-    async fn next(&mut self) -> Option<Hint> {
-        loop {
-            match &mut self.state {
-                State::Open(line) => {
-                    if let Some(hint) = line.next(&self.id, self.channel.silence).await {
-                        return Some(hint);
-                    }
-                    if line.has_served(self.channel.cap) {
-                        self.wait = self.channel.first;
-                    }
-                    self.state = State::Lost(Duration::ZERO);
-                }
-                State::Lost(asked) => {
-                    let wait = jittered(self.wait).max(*asked);
-                    self.wait = self.wait.saturating_mul(2).min(self.channel.cap);
-                    debug!(job_id = %self.id, wait_ms = wait.as_millis(), "events_lost");
-                    sleep(wait).await;
-                    self.state = State::Start;
-                }
-                State::Start => match self.connect().await {
-                    Ok(line) => {
-                        debug!(job_id = %self.id, "events_connected");
-                        self.state = State::Open(Box::new(line));
-                        return Some(Hint::Connected);
-                    }
-                    Err(NoLine::Later(asked)) => self.state = State::Lost(asked),
-                    Err(NoLine::Never) => {
-                        debug!(job_id = %self.id, "events_given_up");
-                        return None;
-                    }
-                },
-            }
+fn read(signal: Result<Signal, EventSourceError>, id: &JobId) -> Option<Hint> {
+    match signal {
+        Ok(Signal::Opened(_)) => {
+            debug!(job_id = %id, "events_connected");
+            Some(Hint::Connected)
         }
-    }
-
-    async fn connect(&mut self) -> Result<Line<S::Body>, NoLine> {
-        let call = Call::get(Operation::Events, format!("/api/v1/events/file.{}", self.id));
-        let mut request = self.api.request(call, HeaderValue::from_static("text/event-stream"));
-        request.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        match self.api.open(request, after(self.channel.silence)).await {
-            Ok(response) => admit(response).map(Line::new),
-            Err(_) => Err(NoLine::Later(Duration::ZERO)),
+        Ok(Signal::Message(message)) => hint(message.data_bytes(), id),
+        Ok(Signal::Lost(lost)) => {
+            debug!(job_id = %id, wait_ms = lost.delay().as_millis(), cause = %lost.cause(), "events_lost");
+            None
+        }
+        Ok(_) => None,
+        Err(error) => {
+            debug!(job_id = %id, cause = %error, "events_given_up");
+            None
         }
     }
 }
 
-/// 200 with an event stream opens; trouble is worth another try; anything else ends for good (SSE-22, SSE-23, SSE-25).
-fn admit<B>(response: Response<B>) -> Result<B, NoLine> {
-    let status = response.status();
-    if status == StatusCode::OK && is_event_stream(response.headers().get(CONTENT_TYPE)) {
-        return Ok(response.into_body());
-    }
-    let passes = status.is_server_error()
-        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
-    if !passes {
-        return Err(NoLine::Never);
-    }
-    let asked = RetryAfter::from_headers(response.headers()).map(|after| after.delay(std::time::SystemTime::now()));
-    Err(NoLine::Later(asked.unwrap_or_default()))
+/// Trouble is worth another try; anything else that is no stream ends for good (SSE-25).
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
 }
 
-fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
-}
+/// A service for lines: each goes to a clone of its own, and one that is not ready now may be later.
+struct Lines<S>(S);
 
-/// A wait, up to a half longer.
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(1.0 + fastrand::f64() / 2.0)
-}
+impl<S: HttpService> Service<Request<()>> for Lines<S> {
+    type Response = Response<S::Body>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-/// One connection.
-struct Line<B> {
-    body: Pin<Box<B>>,
-    decoder: Decoder,
-    chunk: Bytes,
-    since: Instant,
-    told: bool,
-}
-
-impl<B> Line<B>
-where
-    B: http_body::Body<Data: Buf>,
-{
-    fn new(body: B) -> Self {
-        let decoder = Decoder::new().max_line(MAX_EVENT).max_event(MAX_EVENT);
-        Self { body: Box::pin(body), decoder, chunk: Bytes::new(), since: Instant::now(), told: false }
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
-    /// The next hint; `None` when the line is dead: ended, cut, silent for too long, or talking nonsense.
-    async fn next(&mut self, id: &JobId, silence: Duration) -> Option<Hint> {
-        loop {
-            while let Some(frame) = self.decoder.decode(&mut self.chunk).ok()? {
-                if let Frame::Message(message) = frame
-                    && let Some(hint) = hint(message.data_bytes(), id)
-                {
-                    self.told = true;
-                    return Some(hint);
-                }
-            }
-            // Any byte is a sign of life, also one of a comment (SSE-28).
-            let frame = timeout(silence, self.body.frame()).await.ok()??.ok()?;
-            if let Ok(mut data) = frame.into_data() {
-                self.chunk = data.copy_to_bytes(data.remaining());
-            }
-        }
-    }
-
-    /// Whether it was of use, so that the next one may be tried soon.
-    fn has_served(&self, long: Duration) -> bool {
-        self.told || self.since.elapsed() >= long
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        let service = self.0.clone();
+        Box::pin(async move { service.readied().await?.carry(request.map(|()| RequestBody::empty())).await })
     }
 }
 
@@ -186,45 +95,61 @@ mod tests {
     use std::{
         convert::Infallible,
         sync::{Arc, Mutex},
+        time::Duration,
     };
 
-    use futures_util::StreamExt;
-    use http::Request;
+    use http::header::CONTENT_TYPE;
+    use tokio::time::Instant;
 
     use super::*;
-    use crate::{RequestBody, Token};
+    use crate::Token;
 
     fn response(status: u16, content_type: &'static str) -> Response<()> {
         Response::builder().status(status).header(CONTENT_TYPE, content_type).body(()).unwrap()
     }
 
+    fn hints_of(service: impl HttpService) -> impl Stream<Item = Hint> {
+        let api = Api::new("http://example.com".parse().unwrap(), Token::new("t").unwrap(), service);
+        hints(api, "j".parse().unwrap(), Some(EventChannel::default()))
+    }
+
+    /// Whether another line is tried after this answer.
+    async fn is_tried_again(status: u16, content_type: &'static str) -> bool {
+        let service = tower::service_fn(move |_: Request<RequestBody>| {
+            std::future::ready(Ok::<_, Infallible>(response(status, content_type).map(|()| String::new())))
+        });
+        let all = hints_of(service).for_each(|_| std::future::ready(()));
+        tokio::time::timeout(Duration::from_secs(200), all).await.is_err()
+    }
+
     // SSE-22
-    #[test]
-    fn only_an_event_stream_opens() {
+    #[tokio::test(start_paused = true)]
+    async fn only_an_event_stream_opens() {
         for good in ["text/event-stream", "text/event-stream; charset=utf-8", "Text/Event-Stream;"] {
-            assert!(admit(response(200, good)).is_ok(), "{good}");
+            assert!(is_tried_again(200, good).await, "{good}");
         }
         for bad in ["", "text/html", "text/event-streams", "application/json"] {
-            assert!(matches!(admit(response(200, bad)), Err(NoLine::Never)), "{bad}");
+            assert!(!is_tried_again(200, bad).await, "{bad}");
         }
     }
 
     // SSE-23, SSE-25
-    #[test]
-    fn trouble_is_tried_again_and_a_refusal_is_not() {
+    #[tokio::test(start_paused = true)]
+    async fn trouble_is_tried_again_and_a_refusal_is_not() {
         for status in [408, 425, 429, 500, 502, 503, 504, 524] {
-            assert!(matches!(admit(response(status, "text/html")), Err(NoLine::Later(_))), "{status}");
+            assert!(is_tried_again(status, "text/html").await, "{status}");
         }
         for status in [204, 206, 301, 400, 401, 403, 404, 410] {
-            assert!(matches!(admit(response(status, "text/event-stream")), Err(NoLine::Never)), "{status}");
+            assert!(!is_tried_again(status, "text/event-stream").await, "{status}");
         }
     }
 
-    #[test]
-    fn the_wait_that_a_refusal_asks_for_is_kept() {
-        let mut slow = response(429, "text/plain");
-        slow.headers_mut().insert("retry-after", HeaderValue::from_static("7"));
-        assert!(matches!(admit(slow), Err(NoLine::Later(wait)) if wait == Duration::from_secs(7)));
+    #[tokio::test]
+    async fn without_a_channel_there_are_no_hints() {
+        let service =
+            tower::service_fn(|_: Request<RequestBody>| std::future::pending::<Result<Response<String>, Infallible>>());
+        let api = Api::new("http://example.com".parse().unwrap(), Token::new("t").unwrap(), service);
+        assert_eq!(hints(api, "j".parse().unwrap(), None).count().await, 0);
     }
 
     /// The waits, in seconds, before each of the lines after the first, when every line says `content` and ends.
@@ -237,9 +162,8 @@ mod tests {
             stream.headers_mut().insert("retry-after", HeaderValue::from_static("7"));
             std::future::ready(Ok::<_, Infallible>(stream))
         });
-        let api = Api::new("http://example.com".parse().unwrap(), Token::new("t").unwrap(), service);
-        let hints = hints(api, "j".parse().unwrap(), Some(EventChannel::default()));
-        let _ = tokio::time::timeout(Duration::from_secs(200), hints.for_each(|_| std::future::ready(()))).await;
+        let _ = tokio::time::timeout(Duration::from_secs(200), hints_of(service).for_each(|_| std::future::ready(())))
+            .await;
         let opened = opened.lock().unwrap();
         opened.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect()
     }

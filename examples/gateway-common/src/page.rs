@@ -14,6 +14,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const SCRIPT: (&str, &str) = ("text/javascript; charset=utf-8", include_str!("page/page.js"));
+const EVENTS: (&str, &str) = ("text/javascript; charset=utf-8", include_str!("page/events.js"));
 const STYLE: (&str, &str) = ("text/css; charset=utf-8", include_str!("page/page.css"));
 
 /// The page with its script and style in their places.
@@ -41,6 +42,7 @@ pub fn page(settings: &Settings, context: Option<Context>) -> Response<Bytes> {
 pub fn asset(name: &str) -> Option<Response<Bytes>> {
     let (media_type, text) = match name {
         "page.js" => SCRIPT,
+        "events.js" => EVENTS,
         "page.css" => STYLE,
         _ => return None,
     };
@@ -69,6 +71,7 @@ mod tests {
         for needed in [r#"data-heartbeat-ms="250""#, "/assets/page.js", "/assets/page.css"] {
             assert_eq!(html.matches(needed).count(), 1, "{needed}");
         }
-        assert!(asset("page.js").is_some() && asset("page.css").is_some() && asset("../page.js").is_none());
+        assert!(["page.js", "events.js", "page.css"].into_iter().all(|name| asset(name).is_some()));
+        assert!(asset("../page.js").is_none());
     }
 }

@@ -6,9 +6,15 @@ mod common;
 mod decoder;
 mod drain;
 mod encoder;
+#[cfg(feature = "client")]
+mod event_source;
 mod heartbeat;
 #[cfg(feature = "json")]
 mod json;
 mod memory;
 mod properties;
 mod request;
+#[cfg(feature = "client")]
+mod resumption;
+#[cfg(feature = "client")]
+mod scripted;
