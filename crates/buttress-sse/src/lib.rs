@@ -1,15 +1,23 @@
-#![cfg_attr(feature = "json", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "json"), doc = "Server-sent events: encoder, parser and event logs that resume.")]
+#![cfg_attr(all(feature = "json", feature = "layer"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "json", feature = "layer")),
+    doc = "Server-sent events: encoder, parser and event logs that resume."
+)]
 
 mod block;
 mod body;
+mod border;
 mod cursor;
 mod decode_error;
+#[cfg(feature = "layer")]
+mod drain;
 mod edge;
 mod encode;
 mod event;
 mod frame;
 mod heartbeat;
+#[cfg(feature = "layer")]
+mod heartbeats;
 mod line;
 mod memory;
 mod message;
@@ -26,11 +34,16 @@ mod sync;
 mod waiters;
 
 pub use body::EventBody;
+pub use border::Border;
 pub use cursor::{Cursor, MalformedCursor};
 pub use decode_error::{DecodeError, DecodeErrorKind};
+#[cfg(feature = "layer")]
+pub use drain::Drain;
 pub use event::Event;
 pub use frame::Decoder;
 pub use heartbeat::{Heartbeat, InvalidHeartbeat};
+#[cfg(feature = "layer")]
+pub use heartbeats::{HeartbeatBody, HeartbeatFuture, HeartbeatLayer, Heartbeats, UnfinishedEvent};
 pub use memory::{CreateError, CreateErrorKind, MemoryLog};
 pub use message::{Frame, Message};
 pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};
