@@ -93,8 +93,7 @@ impl EventBody {
             }
             Step::Drained => {
                 *this.reader = None;
-                // Up to twice as long, so that those who leave together do not return together.
-                Event::empty().retry(this.retry.saturating_add(up_to(*this.retry))).encode()
+                parting(*this.retry)
             }
             Step::End => {
                 *this.reader = None;
@@ -133,4 +132,10 @@ impl fmt::Debug for EventBody {
 fn reset(make: Option<&Make>) -> Bytes {
     let event = make.map_or_else(|| Event::data(r#"{"type":"reset"}"#), |make| make());
     event.name(crate::RESET).encode_unnumbered()
+}
+
+/// The last words to a reader that is sent away: to wait up to twice as long, so that those who leave together do not
+/// return together.
+pub(crate) fn parting(retry: Duration) -> Bytes {
+    Event::empty().retry(retry.saturating_add(up_to(retry))).encode()
 }

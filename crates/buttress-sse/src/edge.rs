@@ -49,4 +49,4 @@ impl Edge {
 }
 
 /// U+FEFF in UTF-8.
-const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+pub(crate) const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];

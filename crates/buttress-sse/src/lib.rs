@@ -1,6 +1,6 @@
-#![cfg_attr(all(feature = "client", feature = "json"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "client", feature = "json", feature = "layer"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "client", feature = "json")),
+    not(all(feature = "client", feature = "json", feature = "layer")),
     doc = "Server-sent events: encoder, parser and event logs that resume."
 )]
 
@@ -8,8 +8,11 @@
 mod attempt;
 mod block;
 mod body;
+mod border;
 mod cursor;
 mod decode_error;
+#[cfg(feature = "layer")]
+mod drain;
 mod edge;
 mod encode;
 mod event;
@@ -21,6 +24,8 @@ mod event_source_error;
 mod follow;
 mod frame;
 mod heartbeat;
+#[cfg(feature = "layer")]
+mod heartbeats;
 mod line;
 mod memory;
 mod message;
@@ -45,8 +50,11 @@ mod timer;
 mod waiters;
 
 pub use body::EventBody;
+pub use border::Border;
 pub use cursor::{Cursor, MalformedCursor};
 pub use decode_error::{DecodeError, DecodeErrorKind};
+#[cfg(feature = "layer")]
+pub use drain::Drain;
 pub use event::Event;
 #[cfg(feature = "client")]
 pub use event_source::EventSource;
@@ -54,6 +62,8 @@ pub use event_source::EventSource;
 pub use event_source_error::{EventSourceError, EventSourceErrorKind};
 pub use frame::Decoder;
 pub use heartbeat::{Heartbeat, InvalidHeartbeat};
+#[cfg(feature = "layer")]
+pub use heartbeats::{HeartbeatBody, HeartbeatFuture, HeartbeatLayer, Heartbeats, UnfinishedEvent};
 pub use memory::{CreateError, CreateErrorKind, MemoryLog};
 pub use message::{Frame, Message};
 pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};

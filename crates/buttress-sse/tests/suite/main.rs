@@ -1,14 +1,22 @@
 //! The crate from the outside. Tests name the rows of the conformance table that they prove.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod border;
 mod cancel;
+mod checks;
 mod common;
 mod decoder;
 mod drain;
+#[cfg(feature = "layer")]
+mod drain_layer;
 mod encoder;
 #[cfg(feature = "client")]
 mod event_source;
+#[cfg(feature = "layer")]
+mod graceful;
 mod heartbeat;
+#[cfg(feature = "layer")]
+mod heartbeat_layer;
 #[cfg(feature = "json")]
 mod json;
 mod memory;
@@ -16,5 +24,7 @@ mod properties;
 mod request;
 #[cfg(feature = "client")]
 mod resumption;
+#[cfg(feature = "layer")]
+mod script;
 #[cfg(feature = "client")]
 mod scripted;

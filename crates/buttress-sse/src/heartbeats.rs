@@ -1,0 +1,17 @@
+//! A layer that keeps any event stream alive, and ends it in good order.
+
+mod body;
+mod follower;
+mod future;
+mod head;
+mod layer;
+mod lead;
+mod service;
+
+pub use body::HeartbeatBody;
+pub use follower::UnfinishedEvent;
+pub use future::HeartbeatFuture;
+pub use layer::HeartbeatLayer;
+pub use service::Heartbeats;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,98 @@
+//! Which answers are event streams that can be added to, and what their heads must say (pure).
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+
+pub(super) fn is_event_stream<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::OK
+        && response.headers().get(header::CONTENT_TYPE).is_some_and(is_event_stream_type)
+        && response.headers().get_all(header::CONTENT_ENCODING).iter().all(is_identity)
+}
+
+/// With any parameters, or with a `;` and none (SSE-22).
+fn is_event_stream_type(value: &HeaderValue) -> bool {
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+fn is_identity(coding: &HeaderValue) -> bool {
+    let mut codings = coding.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// Lets nobody on the way store, transform or hold back the stream (SSE-41).
+pub(super) fn prepare(headers: &mut HeaderMap) {
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    if let Some(value) = cache_control(headers) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
+}
+
+/// What has to be said instead of what is there, if anything.
+fn cache_control(headers: &HeaderMap) -> Option<HeaderValue> {
+    let lines: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(HeaderValue::as_bytes).collect();
+    if lines.is_empty() {
+        return Some(HeaderValue::from_static("no-cache, no-transform"));
+    }
+    let directives = lines.iter().flat_map(|line| line.split(|byte| *byte == b','));
+    if directives.map(<[u8]>::trim_ascii).any(|name| name.eq_ignore_ascii_case(NO_TRANSFORM)) {
+        return None;
+    }
+    // One line, for those who look at no more than the first.
+    let said = lines.into_iter().chain([NO_TRANSFORM]).filter(|line| !line.is_empty());
+    HeaderValue::from_bytes(&said.collect::<Vec<_>>().join(&b", "[..])).ok()
+}
+
+const NO_TRANSFORM: &[u8] = b"no-transform";
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SSE-22
+    #[test]
+    fn the_media_type_counts_whatever_its_case_and_parameters() {
+        let table = [
+            ("text/event-stream", true),
+            ("text/event-stream;", true),
+            ("Text/Event-Stream; charset=utf-8", true),
+            ("text/event-stream ;charset=UTF-8;x", true),
+            ("text/event-streams", false),
+            ("text/plain; text/event-stream", false),
+            ("text/event-stream, text/plain", false),
+            ("", false),
+        ];
+        for (value, expected) in table {
+            assert_eq!(is_event_stream_type(&HeaderValue::from_static(value)), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn only_identity_is_no_coding() {
+        for (value, expected) in [("identity", true), ("Identity, ", true), ("gzip", false), ("identity, br", false)] {
+            assert_eq!(is_identity(&HeaderValue::from_static(value)), expected, "{value}");
+        }
+    }
+
+    // SSE-41
+    #[test]
+    fn nobody_on_the_way_is_to_transform_it() {
+        let table: [(&[&'static str], &str); 6] = [
+            (&[], "no-cache, no-transform"),
+            (&["no-store"], "no-store, no-transform"),
+            (&["no-cache", "private"], "no-cache, private, no-transform"),
+            (&[""], "no-transform"),
+            (&["private,No-Transform"], "private,No-Transform"),
+            (&["max-age=0, no-transform-not"], "max-age=0, no-transform-not, no-transform"),
+        ];
+        for (lines, expected) in table {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::CACHE_CONTROL, HeaderValue::from_static(line));
+            }
+            prepare(&mut headers);
+            assert_eq!(headers.get_all(header::CACHE_CONTROL).iter().collect::<Vec<_>>(), [expected]);
+        }
+    }
+}
