@@ -9,6 +9,8 @@ mod encoder;
 mod heartbeat;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "conformance")]
+mod log;
 mod memory;
 mod properties;
 mod request;
