@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("buttress-envelope", &["buttress-core"], &[]),
     ("buttress-provider", &["buttress-core"], &[]),
     ("buttress-request-log", &["buttress-core"], &[]),
-    ("buttress-sse", &[], &[]),
+    ("buttress-sse", &["buttress-core"], &[]),
     ("buttress-superduperai", &["buttress-core", "buttress-provider", "buttress-sse"], &["superduperai-sim"]),
     ("superduperai-sim", &[], &[]),
 ];

@@ -1,5 +1,8 @@
-#![cfg_attr(feature = "json", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "json"), doc = "Server-sent events: encoder, parser and event logs that resume.")]
+#![cfg_attr(all(feature = "json", feature = "resume"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "json", feature = "resume")),
+    doc = "Server-sent events: encoder, parser and event logs that resume."
+)]
 
 mod block;
 mod body;
@@ -46,5 +49,7 @@ pub use message::{Frame, Message};
 pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};
 pub use publisher::Publisher;
 pub use replay::{REPLAY_FROM, RESET, Replay, Resume, last_event_id};
+#[cfg(feature = "resume")]
+pub use resume::{ResumeBody, ResumeFuture, ResumeLayer, ResumeService};
 pub use retention::{InvalidRetention, Retention};
 pub use stream_key::StreamKey;

@@ -21,8 +21,7 @@ use std::{fmt, sync::Arc};
 pub struct StreamKey(Arc<str>);
 
 impl StreamKey {
-    /// The most bytes of scope and stream together that a [`ResumeLayer`](crate::ResumeLayer)
-    /// takes; it hands requests with longer keys to its service as if they had none.
+    /// The most bytes of scope and stream together that a `ResumeLayer` takes; it hands requests with longer keys to its service as if they had none.
     pub const MAX_LEN: usize = 1024;
 
     /// A stream of one user, tenant or session.

@@ -14,3 +14,9 @@ mod log;
 mod memory;
 mod properties;
 mod request;
+#[cfg(feature = "resume")]
+mod resume;
+#[cfg(feature = "resume")]
+mod resume_cuts;
+#[cfg(feature = "resume")]
+mod stage;
