@@ -129,7 +129,7 @@ impl fmt::Debug for EventBody {
 }
 
 /// The news that events were lost, which never carries an id: it is no place to resume from.
-fn reset(make: Option<&Make>) -> Bytes {
+pub(crate) fn reset(make: Option<&Make>) -> Bytes {
     let event = make.map_or_else(|| Event::data(r#"{"type":"reset"}"#), |make| make());
     event.name(crate::RESET).encode_unnumbered()
 }

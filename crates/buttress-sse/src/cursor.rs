@@ -37,6 +37,21 @@ impl Cursor {
         Self { epoch, offset }
     }
 
+    /// The position before the first event of a new stream, with an epoch that nobody can guess.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no randomness.
+    pub fn random() -> Result<Self, NoRandomness> {
+        Epoch::random().map(|epoch| Self::new(epoch, 0)).map_err(NoRandomness)
+    }
+
+    /// The position with this offset in the same stream.
+    #[must_use]
+    pub fn at(&self, offset: u64) -> Self {
+        Self::new(self.epoch.clone(), offset)
+    }
+
     /// How many events of its stream lie at or before it; 0 is before the first.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -47,6 +62,10 @@ impl Cursor {
     #[must_use]
     pub fn epoch(&self) -> &str {
         self.epoch.0.as_str()
+    }
+
+    pub(crate) fn epoch_key(&self) -> &Epoch {
+        &self.epoch
     }
 
     pub(crate) fn is_of(&self, epoch: &Epoch) -> bool {
@@ -104,6 +123,22 @@ impl fmt::Display for MalformedCursor {
 }
 
 impl Error for MalformedCursor {}
+
+/// The system has no randomness for the epoch of a new stream.
+#[derive(Clone, Copy, Debug)]
+pub struct NoRandomness(getrandom::Error);
+
+impl fmt::Display for NoRandomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no randomness for the epoch of an event stream")
+    }
+}
+
+impl Error for NoRandomness {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
 
 /// What one stream's cursors have in common and no other's have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

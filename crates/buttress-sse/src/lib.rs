@@ -1,6 +1,6 @@
-#![cfg_attr(all(feature = "client", feature = "json", feature = "layer"), doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "client", feature = "json", feature = "layer", feature = "resume"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(all(feature = "client", feature = "json", feature = "layer")),
+    not(all(feature = "client", feature = "json", feature = "layer", feature = "resume")),
     doc = "Server-sent events: encoder, parser and event logs that resume."
 )]
 
@@ -9,6 +9,8 @@ mod attempt;
 mod block;
 mod body;
 mod border;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cursor;
 mod decode_error;
 #[cfg(feature = "layer")]
@@ -27,7 +29,9 @@ mod heartbeat;
 #[cfg(feature = "layer")]
 mod heartbeats;
 mod line;
+mod log;
 mod memory;
+mod memory_log;
 mod message;
 mod name;
 mod partial;
@@ -38,20 +42,24 @@ mod reconnect;
 mod redirect;
 mod registry;
 mod replay;
+#[cfg(feature = "resume")]
+mod resume;
 mod retention;
 mod ring;
 #[cfg(feature = "client")]
 mod signal;
 mod small;
 mod stream;
+mod stream_key;
 mod sync;
+mod tenure;
 #[cfg(feature = "client")]
 mod timer;
 mod waiters;
 
 pub use body::EventBody;
 pub use border::Border;
-pub use cursor::{Cursor, MalformedCursor};
+pub use cursor::{Cursor, MalformedCursor, NoRandomness};
 pub use decode_error::{DecodeError, DecodeErrorKind};
 #[cfg(feature = "layer")]
 pub use drain::Drain;
@@ -64,11 +72,16 @@ pub use frame::Decoder;
 pub use heartbeat::{Heartbeat, InvalidHeartbeat};
 #[cfg(feature = "layer")]
 pub use heartbeats::{HeartbeatBody, HeartbeatFuture, HeartbeatLayer, Heartbeats, UnfinishedEvent};
+pub use log::{Claim, EventLog, Excerpt, StreamState, Written};
 pub use memory::{CreateError, CreateErrorKind, MemoryLog};
+pub use memory_log::MemoryWait;
 pub use message::{Frame, Message};
 pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};
 pub use publisher::Publisher;
 pub use replay::{REPLAY_FROM, RESET, Replay, Resume, last_event_id};
+#[cfg(feature = "resume")]
+pub use resume::{ResumeBody, ResumeFuture, ResumeLayer, ResumeService};
 pub use retention::{InvalidRetention, Retention};
 #[cfg(feature = "client")]
 pub use signal::{Lost, Signal};
+pub use stream_key::StreamKey;

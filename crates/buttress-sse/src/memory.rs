@@ -20,13 +20,13 @@ use crate::{
 /// Who may read a stream is for the handler to check, at every resume (SSE-49).
 #[must_use]
 #[derive(Clone, Debug)]
-pub struct MemoryLog(Arc<Log>);
+pub struct MemoryLog(pub(crate) Arc<Log>);
 
 #[derive(Debug)]
 pub(crate) struct Log {
-    retention: Checked,
-    registry: Mutex<Registry<Arc<Stream>>>,
-    draining: Arc<AtomicBool>,
+    pub(crate) retention: Checked,
+    pub(crate) registry: Mutex<Registry<Arc<Stream>>>,
+    pub(crate) draining: Arc<AtomicBool>,
 }
 
 impl MemoryLog {
@@ -95,10 +95,10 @@ impl MemoryLog {
 
 impl Log {
     /// Notes that a live stream has finished.
-    pub(crate) fn retire(&self, key: Arc<str>) {
+    pub(crate) fn retire(&self, key: Arc<str>, stream: &Arc<Stream>) {
         let now = Instant::now();
         let mut registry = lock(&self.registry);
-        registry.retire(key, now);
+        registry.retire(key, now, |known| Arc::ptr_eq(known, stream));
         let expired = registry.expire(now);
         drop(registry);
         drop(expired);

@@ -80,6 +80,11 @@ impl Text {
         Self(String::from_utf8_lossy(&bytes).into_owned().into())
     }
 
+    #[cfg(feature = "resume")]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }

@@ -71,7 +71,7 @@ impl Publisher {
     fn close(&mut self, terminal: Option<Bytes>) {
         if !mem::replace(&mut self.closed, true) {
             self.stream.close(terminal);
-            self.log.retire(self.key.clone());
+            self.log.retire(self.key.clone(), &self.stream);
             self.stream.wake();
         }
     }

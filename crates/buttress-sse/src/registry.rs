@@ -57,13 +57,31 @@ impl<T> Registry<T> {
         Ok(forgotten)
     }
 
-    /// Notes that a live stream has finished. It is called once for each stream.
-    pub(crate) fn retire(&mut self, key: Arc<str>, now: Instant) {
-        self.finished.push_back((now, key));
+    /// Notes that a live stream has finished, unless it has been forgotten since. It is called
+    /// once for each stream.
+    pub(crate) fn retire(&mut self, key: Arc<str>, now: Instant, is_it: impl FnOnce(&T) -> bool) {
+        if self.streams.get(&key).is_some_and(is_it) {
+            self.finished.push_back((now, key));
+        }
     }
 
     pub(crate) fn find(&self, key: &str) -> Option<&T> {
         self.streams.get(key)
+    }
+
+    /// Forgets a stream before its time. Only if it may be noted as finished the notes are gone through.
+    pub(crate) fn remove(&mut self, key: &str, finished: bool) -> Option<T> {
+        if finished {
+            self.finished.retain(|(_, noted)| **noted != *key);
+        }
+        self.streams.remove(key)
+    }
+
+    /// Forgets a live stream that is like this, if there is one; it looks through all of them.
+    pub(crate) fn remove_one(&mut self, like: impl Fn(&T) -> bool) -> Option<T> {
+        let (key, _) = self.streams.iter().find(|(_, stream)| like(stream))?;
+        let key = key.clone();
+        self.streams.remove(&key)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -93,7 +111,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(known.insert("a".into(), 1), Ok(vec![]));
         assert_eq!(known.insert("a".into(), 2), Err(Refused::Exists));
-        known.retire("a".into(), now);
+        known.retire("a".into(), now, |_| true);
         assert_eq!(known.insert("a".into(), 2), Err(Refused::Exists));
         assert_eq!(known.expire(now + AGE), [1]);
         assert_eq!(known.insert("a".into(), 2), Ok(vec![]));
@@ -107,12 +125,25 @@ mod tests {
         for (key, stream) in [("live", 1), ("early", 2), ("late", 3)] {
             known.insert(key.into(), stream).unwrap();
         }
-        known.retire("early".into(), now);
-        known.retire("late".into(), now + AGE / 2);
+        known.retire("early".into(), now, |_| true);
+        known.retire("late".into(), now + AGE / 2, |_| true);
         assert_eq!(known.expire(now + AGE - Duration::from_nanos(1)).len(), 0);
         assert_eq!(known.expire(now + AGE), [2]);
         assert_eq!(known.expire(now + AGE * 100), [3]);
         assert_eq!(known.find("live"), Some(&1));
+    }
+
+    #[test]
+    fn what_is_forgotten_before_its_time_does_not_take_a_later_one_with_it() {
+        let mut known = registry(9);
+        let now = Instant::now();
+        known.insert("a".into(), 1).unwrap();
+        known.retire("a".into(), now, |_| true);
+        assert_eq!(known.remove("a", true), Some(1));
+        known.insert("a".into(), 2).unwrap();
+        known.retire("a".into(), now, |stream| *stream == 1);
+        assert_eq!(known.expire(now + AGE).len(), 0);
+        assert_eq!(known.remove_one(|stream| *stream == 2), Some(2));
     }
 
     // SSE-58
@@ -123,8 +154,8 @@ mod tests {
         known.insert("a".into(), 1).unwrap();
         known.insert("b".into(), 2).unwrap();
         assert_eq!(known.insert("c".into(), 3), Err(Refused::AllLive));
-        known.retire("b".into(), now);
-        known.retire("a".into(), now);
+        known.retire("b".into(), now, |_| true);
+        known.retire("a".into(), now, |_| true);
         assert_eq!(known.insert("c".into(), 3), Ok(vec![2]));
         assert_eq!(known.iter().count(), 2);
     }

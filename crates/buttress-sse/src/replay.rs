@@ -156,6 +156,6 @@ pub const RESET: EventName = EventName::from_static("reset");
 /// The response header with the cursor after which a replay begins, or `earliest`.
 pub const REPLAY_FROM: HeaderName = HeaderName::from_static("replay-from");
 
-const EARLIEST: &str = "earliest";
+pub(crate) const EARLIEST: &str = "earliest";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(crate) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

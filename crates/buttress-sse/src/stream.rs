@@ -13,25 +13,28 @@ use crate::{
     cursor::Epoch,
     ring::{Ring, Slot},
     sync::{AtomicBool, Mutex, Ordering, lock},
+    tenure::Tenure,
     waiters::Waiters,
 };
 
 #[derive(Debug)]
 pub(crate) struct Stream {
-    epoch: Epoch,
-    channel: Mutex<Channel>,
+    pub(crate) epoch: Epoch,
+    pub(crate) channel: Mutex<Channel>,
     /// Set once for all streams of a log: their readers are to leave.
     draining: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
-struct Channel {
-    ring: Ring,
-    waiters: Waiters,
+pub(crate) struct Channel {
+    pub(crate) ring: Ring,
+    pub(crate) waiters: Waiters,
     /// The newest heartbeat, and how many there have been.
     beat: Bytes,
     beats: u64,
-    finished: bool,
+    pub(crate) finished: bool,
+    /// None when a publisher owns the stream.
+    pub(crate) tenure: Option<Tenure>,
 }
 
 /// Where a reader begins.
@@ -50,7 +53,7 @@ pub(crate) enum Start {
 impl Stream {
     pub(crate) fn new(epoch: Epoch, ring: Ring, draining: Arc<AtomicBool>) -> Self {
         let (waiters, beat) = (Waiters::default(), Bytes::new());
-        let channel = Channel { ring, waiters, beat, beats: 0, finished: false };
+        let channel = Channel { ring, waiters, beat, beats: 0, finished: false, tenure: None };
         Self { epoch, channel: Mutex::new(channel), draining }
     }
 
@@ -85,7 +88,7 @@ impl Stream {
     }
 
     /// Changes the channel and wakes its readers, the latter without the lock.
-    fn announce<T>(&self, change: impl FnOnce(&mut Channel) -> T) -> T {
+    pub(crate) fn announce<T>(&self, change: impl FnOnce(&mut Channel) -> T) -> T {
         let mut channel = lock(&self.channel);
         let changed = change(&mut channel);
         let woken = channel.waiters.take();

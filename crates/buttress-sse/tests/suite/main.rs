@@ -19,12 +19,20 @@ mod heartbeat;
 mod heartbeat_layer;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "conformance")]
+mod log;
 mod memory;
 mod properties;
 mod request;
+#[cfg(feature = "resume")]
+mod resume;
+#[cfg(feature = "resume")]
+mod resume_cuts;
 #[cfg(feature = "client")]
 mod resumption;
 #[cfg(feature = "layer")]
 mod script;
 #[cfg(feature = "client")]
 mod scripted;
+#[cfg(feature = "resume")]
+mod stage;
