@@ -13,7 +13,7 @@ use crate::{
 /// One request on its way: what its code runs under, and what is owed to its caller.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// `None` only while its code runs: then it is where [`current`](crate::current) looks.
+    /// `None` while its code runs, for then it is where [`current`](crate::current) looks, and once it is answered.
     current: Option<Current>,
     span: Span,
     /// `None` once the end has been told.
@@ -48,7 +48,9 @@ impl Call {
     /// Puts the id on the answer, in place of what is there (COR-9).
     pub(crate) fn answer<B>(&mut self, response: &mut Response<B>) {
         let header = self.header.take().expect("a request has one answer");
-        response.headers_mut().insert(header, self.id().to_header_value());
+        // The answer is the last to need the id.
+        let Current { id, .. } = self.current.take().expect("it is here while its code does not run");
+        response.headers_mut().insert(header, id.into());
     }
 
     /// Tells, once, that there is no answer.

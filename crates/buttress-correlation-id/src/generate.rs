@@ -73,7 +73,7 @@ impl MakeCorrelationId for UuidV7 {
 pub(crate) fn from_text<const N: usize>(text: [u8; N]) -> CorrelationId {
     // `HeaderValue::from_bytes` would allocate once more at the first clone.
     let value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).expect("digits and - are what headers take");
-    CorrelationId::try_from(&value).expect("up to 128 digits and - make an id")
+    CorrelationId::try_from(value).expect("up to 128 digits and - make an id")
 }
 
 #[cfg(test)]
