@@ -8,6 +8,7 @@ mod generate;
 mod hex;
 mod inbound;
 mod layer;
+mod names;
 mod outbound;
 mod random;
 mod scope;
