@@ -5,7 +5,7 @@ use http::{Extensions, Response, header::ACCEPT, response::Parts};
 use http_body::Body;
 
 use crate::{
-    BoxError, Enveloped, Raw, ResponseBody,
+    BoxError, Enveloped, Raw,
     asked::{Asked, Standing},
     codes,
     decide::{Facts, Media, Method, Turn, Verdict, verdict},
@@ -16,6 +16,25 @@ use crate::{
     telemetry,
 };
 
+/// What becomes of an answer whose head is as it should be.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    Pass,
+    /// The body is wrapped, and has this length, if it is known.
+    Wrap(Option<u64>),
+    /// Head and body are made anew, or may have to be.
+    Rewrite(Rewrite),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rewrite {
+    /// It may be a failure that says it is none.
+    Look(Seen),
+    Failure(Seen),
+    /// A failure for an old client.
+    Old,
+}
+
 /// An answer, or what has to be read before there is one.
 #[derive(Debug)]
 pub(crate) enum Settled<B> {
@@ -23,14 +42,11 @@ pub(crate) enum Settled<B> {
     Later(Box<Pending<B>>),
 }
 
+/// Decides, and changes the head in place: answers are large, and each move of one is felt.
 #[inline]
-pub(crate) fn settle<B>(response: Response<B>, asked: &Asked) -> Settled<B>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
+pub(crate) fn settle<B: Body>(response: &mut Response<B>, asked: &Asked) -> Fate {
     if is_marked(response.extensions()) {
-        return pass(response);
+        return Fate::Pass;
     }
     let seen = headers::look(response.headers());
     let facts = Facts {
@@ -41,7 +57,7 @@ where
     };
     let verdict = verdict(asked.method, &facts);
     if verdict == Verdict::Pass {
-        return pass(response);
+        return Fate::Pass;
     }
     match asked.standing(response.extensions()) {
         None => settle_new(response, verdict, &seen, asked, false),
@@ -69,75 +85,54 @@ fn is_marked(extensions: &Extensions) -> bool {
     !extensions.is_empty() && (extensions.get::<Enveloped>().is_some() || extensions.get::<Raw>().is_some())
 }
 
-#[inline]
-fn pass<B: Body>(response: Response<B>) -> Settled<B> {
-    Settled::Now(response.map(ResponseBody::passed))
-}
-
 #[cold]
-fn settle_by_route<B>(
-    mut response: Response<B>,
+fn settle_by_route<B: Body>(
+    response: &mut Response<B>,
     verdict: Verdict,
     seen: &Seen,
     asked: &Asked,
     standing: &Standing,
-) -> Settled<B>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
+) -> Fate {
     if standing.dual {
         headers::vary(response.headers_mut(), ACCEPT);
         headers::vary(response.headers_mut(), X_ENVELOPE);
     }
     match standing.turn {
-        Turn::Raw => pass(response),
+        Turn::Raw => Fate::Pass,
         Turn::New => settle_new(response, verdict, seen, asked, standing.look),
-        Turn::Legacy(_) if verdict == Verdict::NotModified => pass(response),
+        Turn::Legacy(_) if verdict == Verdict::NotModified => Fate::Pass,
         Turn::Legacy(by) => {
             let id = asked.id(response.headers());
             telemetry::legacy(standing.route.as_deref(), by, id.as_ref());
-            let (parts, body) = response.into_parts();
-            if verdict == Verdict::Failure && parts.extensions.get::<Problem>().is_some() {
-                return Settled::Now(render(parts, asked, old_shape_of(asked), true));
-            }
-            pass(Response::from_parts(parts, body))
+            let problem = response.extensions().get::<Problem>();
+            let told = verdict == Verdict::Failure && problem.is_some();
+            if told { Fate::Rewrite(Rewrite::Old) } else { Fate::Pass }
         }
     }
 }
 
 #[inline]
-fn settle_new<B>(mut response: Response<B>, verdict: Verdict, seen: &Seen, asked: &Asked, look: bool) -> Settled<B>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
+fn settle_new<B: Body>(response: &mut Response<B>, verdict: Verdict, seen: &Seen, asked: &Asked, look: bool) -> Fate {
     match verdict {
-        Verdict::Pass => pass(response),
+        Verdict::Pass => Fate::Pass,
         Verdict::NotModified => {
             headers::weaken(response.headers_mut());
-            pass(response)
+            Fate::Pass
         }
         Verdict::WrapHead => {
             let length = headers::stated_length(response.headers()).map(wrapped_len);
             headers::success(response.headers_mut(), seen, length);
-            pass(response)
+            Fate::Pass
         }
-        Verdict::Wrap if look && worth_a_look(response.body(), asked) => {
-            let (parts, body) = response.into_parts();
-            later(parts, body, Why::Look(*seen), asked)
+        Verdict::Wrap if look && worth_a_look(response.body(), asked) => Fate::Rewrite(Rewrite::Look(*seen)),
+        Verdict::Wrap => {
+            let exact = response.body().size_hint().exact();
+            headers::success(response.headers_mut(), seen, exact.map(wrapped_len));
+            mark(response.extensions_mut(), asked);
+            Fate::Wrap(exact)
         }
-        Verdict::Wrap => Settled::Now(wrap(response, seen, asked)),
-        Verdict::Failure => fail(response, seen, asked),
+        Verdict::Failure => Fate::Rewrite(Rewrite::Failure(*seen)),
     }
-}
-
-#[inline]
-fn wrap<B: Body>(mut response: Response<B>, seen: &Seen, asked: &Asked) -> Answer<B> {
-    let exact = response.body().size_hint().exact();
-    headers::success(response.headers_mut(), seen, exact.map(wrapped_len));
-    mark(response.extensions_mut(), asked);
-    response.map(ResponseBody::wrapped)
 }
 
 /// What is longer than the limit is no short report of a failure.
@@ -146,12 +141,24 @@ fn worth_a_look(body: &impl Body, asked: &Asked) -> bool {
 }
 
 #[cold]
-fn fail<B>(response: Response<B>, seen: &Seen, asked: &Asked) -> Settled<B>
+pub(crate) fn rewrite<B>(response: Response<B>, why: Rewrite, asked: &Asked) -> Settled<B>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
     let (parts, body) = response.into_parts();
+    match why {
+        Rewrite::Look(seen) => later(parts, body, Why::Look(seen), asked),
+        Rewrite::Old => Settled::Now(render(parts, asked, old_shape_of(asked), true)),
+        Rewrite::Failure(seen) => fail(parts, body, &seen, asked),
+    }
+}
+
+fn fail<B>(parts: Parts, body: B, seen: &Seen, asked: &Asked) -> Settled<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
     let shape = shape_of(asked);
     if parts.extensions.get::<Problem>().is_some() {
         return Settled::Now(render(parts, asked, shape, true));
@@ -165,7 +172,6 @@ where
     Settled::Now(render(with_problem(parts, None), asked, shape, known))
 }
 
-#[cold]
 fn later<B>(parts: Parts, body: B, why: Why, asked: &Asked) -> Settled<B>
 where
     B: Body,

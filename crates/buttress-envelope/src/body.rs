@@ -9,7 +9,8 @@ use pin_project_lite::pin_project;
 
 use crate::{
     BoxError,
-    wrapped::{Early, Wrapped},
+    resumed::{Early, Resumed},
+    wrapped::Wrapped,
 };
 
 pin_project! {
@@ -36,23 +37,36 @@ pin_project! {
     enum Kind<B> {
         Passed { #[pin] body: B },
         Wrapped { #[pin] body: Wrapped<B> },
-        // A part was read where it was pinned.
-        Resumed { body: Wrapped<Pin<Box<B>>> },
+        // Boxed, as it is seldom and large.
+        Resumed { body: Box<Wrapped<Resumed<B>>> },
         Full { data: Option<Bytes> },
     }
 }
 
 impl<B: Body> ResponseBody<B> {
+    #[inline]
     pub(crate) fn passed(body: B) -> Self {
         Self { kind: Kind::Passed { body } }
     }
 
-    pub(crate) fn wrapped(body: B) -> Self {
-        Self { kind: Kind::Wrapped { body: Wrapped::new(body) } }
+    /// Wraps a body of this length, if it is known.
+    #[inline]
+    pub(crate) fn wrapped(body: B, exact: Option<u64>) -> Self {
+        Self { kind: Kind::Wrapped { body: Wrapped::new(body, exact) } }
     }
+}
 
+impl<B> ResponseBody<B>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    /// Wraps a body of which a part was read.
     pub(crate) fn resumed(body: Pin<Box<B>>, early: Early) -> Self {
-        Self { kind: Kind::Resumed { body: Wrapped::resumed(body, early) } }
+        let body = Resumed::new(body, early);
+        let exact = body.size_hint().exact();
+        Self { kind: Kind::Resumed { body: Box::new(Wrapped::new(body, exact)) } }
     }
 }
 
@@ -71,11 +85,12 @@ where
     type Data = B::Data;
     type Error = BoxError;
 
+    #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         match self.project().kind.project() {
             KindProj::Passed { body } => body.poll_frame(cx).map_err(Into::into),
             KindProj::Wrapped { body } => body.poll_frame(cx),
-            KindProj::Resumed { body } => Pin::new(body).poll_frame(cx),
+            KindProj::Resumed { body } => Pin::new(&mut **body).poll_frame(cx),
             KindProj::Full { data } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data.into())))),
         }
     }

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     BoxError, ResponseBody,
-    answer::{self, Settled},
+    answer::{self, Fate, Settled},
     asked::Asked,
     pending::Pending,
     telemetry,
@@ -45,13 +45,20 @@ pin_project! {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(crate) fn calling(future: F, asked: Asked) -> Self {
-        Self { kind: Kind::Calling { future }, asked }
+    /// Until it is [started](Self::start) its answer is that of a panic.
+    #[inline]
+    pub(crate) fn new(asked: Asked) -> Self {
+        Self { kind: Kind::Panicked, asked }
     }
 
-    pub(crate) fn panicked(payload: &(dyn Any + Send), asked: Asked) -> Self {
-        tell(payload, &asked);
-        Self { kind: Kind::Panicked, asked }
+    #[inline]
+    pub(crate) fn start(&mut self, future: F) {
+        self.kind = Kind::Calling { future };
+    }
+
+    #[cold]
+    pub(crate) fn tell(&self, payload: &(dyn Any + Send)) {
+        tell(payload, &self.asked);
     }
 }
 
@@ -64,22 +71,33 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             match this.kind.as_mut().project() {
                 // Calling → answered | Reading | Panicked
-                KindProj::Calling { future } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                    Ok(polled) => match answer::settle(ready!(polled)?, this.asked) {
-                        Settled::Now(response) => return Poll::Ready(Ok(response)),
-                        Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
-                    },
-                    Err(payload) => {
+                KindProj::Calling { future } => {
+                    // Polled in place: what a closure returns is copied on its way out.
+                    let mut polled = Poll::Pending;
+                    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| polled = future.poll(cx))) {
                         tell(&*payload, this.asked);
                         // Drops what panicked: it must not be polled again.
                         this.kind.set(Kind::Panicked);
+                        continue;
                     }
-                },
+                    let mut response = ready!(polled)?;
+                    match answer::settle(&mut response, this.asked) {
+                        Fate::Pass => return Poll::Ready(Ok(response.map(ResponseBody::passed))),
+                        Fate::Wrap(exact) => {
+                            return Poll::Ready(Ok(response.map(|body| ResponseBody::wrapped(body, exact))));
+                        }
+                        Fate::Rewrite(why) => match answer::rewrite(response, why, this.asked) {
+                            Settled::Now(response) => return Poll::Ready(Ok(response)),
+                            Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
+                        },
+                    }
+                }
                 // Reading → answered
                 KindProj::Reading { pending } => return pending.poll(this.asked, cx).map(Ok),
                 KindProj::Panicked => return Poll::Ready(Ok(answer::panicked(this.asked))),
@@ -88,6 +106,7 @@ where
     }
 }
 
+#[cold]
 fn tell(payload: &(dyn Any + Send), asked: &Asked) {
     telemetry::panicked(payload, asked.id(&http::HeaderMap::new()).as_ref());
 }

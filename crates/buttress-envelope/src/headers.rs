@@ -61,10 +61,7 @@ pub(crate) fn look(headers: &HeaderMap) -> Seen {
 #[inline]
 pub(crate) fn success(headers: &mut HeaderMap, seen: &Seen, length: Option<u64>) {
     if seen.length {
-        match length {
-            Some(length) => drop(headers.insert(CONTENT_LENGTH, decimal(length))),
-            None => drop(headers.remove(CONTENT_LENGTH)),
-        }
+        relength(headers, length);
     }
     // What is wrapped is no longer of a narrower type.
     if seen.media != Media::Json {
@@ -74,6 +71,23 @@ pub(crate) fn success(headers: &mut HeaderMap, seen: &Seen, length: Option<u64>)
         weaken(headers);
         headers.remove(ACCEPT_RANGES);
         remove_all(headers, &DIGESTS);
+    }
+}
+
+/// Corrects a `Content-Length`, or removes it where the length is not known.
+#[inline(never)]
+fn relength(headers: &mut HeaderMap, length: Option<u64>) {
+    let Some(length) = length else {
+        headers.remove(CONTENT_LENGTH);
+        return;
+    };
+    // In place, as a look-up costs more than a walk. Where fields have a second line, the length may have one too.
+    if headers.len() == headers.keys_len()
+        && let Some((_, value)) = headers.iter_mut().find(|(name, _)| **name == CONTENT_LENGTH)
+    {
+        *value = decimal(length);
+    } else {
+        headers.insert(CONTENT_LENGTH, decimal(length));
     }
 }
 

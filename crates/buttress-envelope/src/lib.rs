@@ -22,6 +22,7 @@ mod negotiate;
 mod pending;
 mod read;
 mod render;
+mod resumed;
 mod service;
 mod status;
 mod telemetry;

@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::response::Parts;
 use http_body::Body;
 
@@ -14,8 +15,8 @@ use crate::{
     headers::{self, Seen},
     read::{End, Read, Reading},
     render::{Answer, Shape, mark, render, shape_of, with_problem},
+    resumed::Early,
     telemetry,
-    wrapped::Early,
 };
 
 /// An answer whose body is being read.
@@ -42,7 +43,14 @@ where
     pub(crate) fn new(parts: Parts, body: B, why: Why, settings: Settings) -> Self {
         Self { kept: Some((parts, Reading::new(body, settings))), why }
     }
+}
 
+impl<B> Pending<B>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
     pub(crate) fn poll(&mut self, asked: &Asked, cx: &mut Context<'_>) -> Poll<Answer<B>> {
         let (_, reading) = self.kept.as_mut().expect("not polled again after it was ready");
         let read = ready!(reading.poll(cx));
@@ -72,6 +80,7 @@ fn understood<B>(parts: Parts, media: Media, read: &Read, asked: &Asked, shape: 
 fn looked_into<B>(mut parts: Parts, reading: Reading<B>, read: Read, seen: &Seen, asked: &Asked) -> Answer<B>
 where
     B: Body,
+    B::Data: From<Bytes>,
     B::Error: Into<BoxError>,
 {
     let whole = matches!(read.end, End::Whole(_));

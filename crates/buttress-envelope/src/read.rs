@@ -9,7 +9,7 @@ use bytes::Buf;
 use http::HeaderMap;
 use http_body::Body;
 
-use crate::{BoxError, asked::Settings, timer::Timer, wrapped::Early};
+use crate::{BoxError, asked::Settings, resumed::Early, timer::Timer};
 
 #[derive(Debug)]
 pub(crate) struct Reading<B> {
