@@ -86,13 +86,17 @@ where
                         this.kind.set(Kind::Panicked);
                         continue;
                     }
-                    let mut response = ready!(polled)?;
-                    match answer::settle(&mut response, this.asked) {
-                        Fate::Pass => return Poll::Ready(Ok(response.map(ResponseBody::passed))),
+                    let fate = match &mut polled {
+                        Poll::Ready(Ok(response)) => answer::settle(response, this.asked),
+                        Poll::Ready(Err(_)) | Poll::Pending => Fate::Pass,
+                    };
+                    match fate {
+                        Fate::Pass => return polled.map_ok(|response| response.map(ResponseBody::passed)),
                         Fate::Wrap(exact) => {
-                            return Poll::Ready(Ok(response.map(|body| ResponseBody::wrapped(body, exact))));
+                            let wrap = |body| ResponseBody::wrapped(body, exact);
+                            return polled.map_ok(|response| response.map(wrap));
                         }
-                        Fate::Rewrite(why) => match answer::rewrite(response, why, this.asked) {
+                        Fate::Rewrite(why) => match answer::rewrite(ready!(polled)?, why, this.asked) {
                             Settled::Now(response) => return Poll::Ready(Ok(response)),
                             Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
                         },
