@@ -86,10 +86,7 @@ where
                     None => short(*this.promised, *this.seen),
                 };
                 *this.stage = if failed.is_none() && this.trailers.is_some() { Stage::Trailers } else { Stage::End };
-                match failed {
-                    Some(error) => Poll::Ready(Some(Err(error))),
-                    None => fixed(if *this.seen == 0 { NO_DATA } else { SUFFIX }),
-                }
+                failed.map_or_else(|| fixed(end(*this.seen)), |error| Poll::Ready(Some(Err(error))))
             }
             // Trailers → End
             Stage::Trailers => {
@@ -128,6 +125,11 @@ where
         }
         hint
     }
+}
+
+/// What comes after this much data.
+fn end(seen: u64) -> &'static [u8] {
+    if seen == 0 { NO_DATA } else { SUFFIX }
 }
 
 fn fixed<D: From<Bytes>>(part: &'static [u8]) -> Poll<Option<Result<Frame<D>, BoxError>>> {
