@@ -2,10 +2,9 @@ use buttress_core::CorrelationId;
 use http::{HeaderMap, HeaderName, Request};
 
 use crate::{
-    baggage::{BAGGAGE, Baggage},
+    baggage::Baggage,
     current::{Carried, Current, trace_of},
     generate::{MakeCorrelationId, from_text},
-    names::Names,
     settings::{OuterTrace, Policy, Settings},
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
@@ -26,9 +25,8 @@ pub(crate) struct Inbound {
 /// Chooses id and trace of a request, and writes them into its headers and extensions.
 pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &impl MakeCorrelationId) -> Inbound {
     let trusted = settings.trusts(request.extensions());
-    let names = Names::of(request.headers());
-    let mut carried = carried(request, names, settings, trusted);
-    let theirs = Theirs::read(request.headers(), names, &settings.accepted);
+    let mut carried = carried(request, settings, trusted);
+    let theirs = Theirs::read(request.headers(), &settings.accepted);
     let refused = settings.policy == Policy::Strict && matches!(theirs, Theirs::Bad);
     let (id, outer) = match theirs {
         Theirs::Valid(id, name) if trusted && settings.policy != Policy::Replace => {
@@ -65,8 +63,8 @@ enum Theirs<'a> {
 }
 
 impl<'a> Theirs<'a> {
-    fn read(headers: &HeaderMap, names: Names, accepted: &'a [HeaderName]) -> Self {
-        for name in accepted.iter().filter(|name| names.may_have(name)) {
+    fn read(headers: &HeaderMap, accepted: &'a [HeaderName]) -> Self {
+        for name in accepted {
             let mut lines = headers.get_all(name).iter();
             let Some(first) = lines.next() else { continue };
             return match (CorrelationId::try_from(first), lines.next()) {
@@ -96,10 +94,9 @@ fn replace(headers: &mut HeaderMap, theirs: &Theirs<'_>, id: &CorrelationId, set
 }
 
 /// What a request brings along beside its id; `None` when its trace begins here and it has no baggage.
-fn carried<B>(request: &mut Request<B>, names: Names, settings: &Settings, trusted: bool) -> Option<Box<Carried>> {
-    let trace = if names.may_have(&TRACEPARENT) { trace(request, settings.outer_trace, trusted) } else { None };
-    let takes_baggage = settings.baggage && trusted && names.may_have(&BAGGAGE);
-    let baggage = if takes_baggage { Baggage::from_headers(request.headers()) } else { None };
+fn carried<B>(request: &mut Request<B>, settings: &Settings, trusted: bool) -> Option<Box<Carried>> {
+    let trace = trace(request, settings.outer_trace, trusted);
+    let baggage = if settings.baggage && trusted { Baggage::from_headers(request.headers()) } else { None };
     if let Some(baggage) = &baggage {
         request.extensions_mut().insert(baggage.clone());
     }

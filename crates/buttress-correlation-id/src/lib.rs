@@ -8,7 +8,6 @@ mod generate;
 mod hex;
 mod inbound;
 mod layer;
-mod names;
 mod outbound;
 mod random;
 mod scope;
