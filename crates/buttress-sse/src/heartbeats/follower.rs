@@ -3,7 +3,7 @@ use std::{
     fmt, mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -28,6 +28,8 @@ pin_project! {
         #[pin]
         silence: Silence,
         place: Option<Place>,
+        // Whoever waits: nearly always the same as long as the stream lasts, and so told to the others once.
+        waker: Option<Waker>,
         // Set when a drain finds the stream inside an event.
         grace: Option<Pin<Box<Sleep>>>,
     }
@@ -55,7 +57,7 @@ impl Follower {
         let place = settings.drain.clone().map(Place::new);
         let (border, lead) = (Border::new(), Lead::default());
         // Silence counts from the start, too.
-        Self { settings, phase, border, lead, spoke: true, silence, place, grace: None }
+        Self { settings, phase, border, lead, spoke: true, silence, place, waker: None, grace: None }
     }
 
     /// Whether the body has ended; what the inner body says, if not said here.
@@ -181,11 +183,24 @@ impl Follower {
         Some(Ok(Frame::data(bytes.into())))
     }
 
+    /// Has this waker called by a drain, and by the timer once that is asked again.
+    #[cold]
+    fn register(self: Pin<&mut Self>, waker: &Waker) {
+        let this = self.project();
+        if let Some(place) = this.place {
+            place.wait(waker);
+        }
+        this.silence.hand_over();
+        *this.waker = Some(waker.clone());
+    }
+
     /// The stream has nothing to say for now.
     fn wait<D: From<Bytes>>(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<D> {
-        let this = self.as_mut().project();
-        let draining = this.place.as_mut().is_some_and(|place| place.wait(cx.waker()));
-        if self.is_over() {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.as_mut().register(cx.waker());
+        }
+        let draining = self.is_draining();
+        if draining && self.is_over() {
             return self.leave();
         }
         let mut this = self.project();
@@ -200,11 +215,10 @@ impl Follower {
         let words = if *this.phase == Phase::Opening {
             *this.phase = Phase::Events;
             COMMENT
+        } else if mem::take(this.spoke) {
+            ready!(this.silence.as_mut().begin(cx))
         } else {
-            if mem::take(this.spoke) {
-                this.silence.as_mut().end();
-            }
-            ready!(this.silence.poll(cx))
+            ready!(this.silence.as_mut().poll(cx))
         };
         *this.spoke = true;
         if *this.border == Border::new() {
