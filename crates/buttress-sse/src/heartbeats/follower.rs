@@ -1,6 +1,5 @@
 use std::{
-    error::Error,
-    fmt, mem,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -13,7 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use super::{BoxError, layer::Settings, lead::Lead};
-use crate::{Border, body::parting, drain::Place, heartbeat::Silence};
+use crate::{Border, UnfinishedEvent, body::parting, drain::Place, heartbeat::Silence};
 
 pin_project! {
     /// Goes along with one event stream, and speaks when it is silent.
@@ -169,7 +168,7 @@ impl Follower {
             *this.phase = Phase::Leaving;
         } else if grace(this.grace, this.settings.grace, cx).is_ready() {
             *this.phase = Phase::Ended;
-            return Some(Err(UnfinishedEvent(()).into()));
+            return Some(Err(UnfinishedEvent::new().into()));
         }
         let bytes = this.lead.strip(bytes);
         if bytes.is_empty() {
@@ -207,7 +206,7 @@ impl Follower {
         if draining {
             ready!(grace(this.grace, this.settings.grace, cx));
             *this.phase = Phase::Ended;
-            return Poll::Ready(Some(Err(UnfinishedEvent(()).into())));
+            return Poll::Ready(Some(Err(UnfinishedEvent::new().into())));
         }
         if *this.phase == Phase::Trailed || !this.border.is_border() {
             return Poll::Pending;
@@ -238,18 +237,6 @@ fn whole(data: &impl Buf) -> Option<&[u8]> {
 fn grace(end: &mut Option<Pin<Box<Sleep>>>, time: Duration, cx: &mut Context<'_>) -> Poll<()> {
     end.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(cx)
 }
-
-/// A stream was drained while it was inside of an event that did not end in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnfinishedEvent(());
-
-impl fmt::Display for UnfinishedEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the event stream was drained inside of an event that did not end in time")
-    }
-}
-
-impl Error for UnfinishedEvent {}
 
 /// What a stream begins with that has nothing to say.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
