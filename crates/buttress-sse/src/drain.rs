@@ -57,36 +57,24 @@ impl Drain {
 pub(crate) struct Place {
     drain: Drain,
     slot: Option<usize>,
-    /// The waker that lies in the slot. Most streams have one and the same as long as they live, and so lock once.
-    waker: Option<Waker>,
 }
 
 impl Place {
     pub(crate) fn new(drain: Drain) -> Self {
-        Self { drain, slot: None, waker: None }
+        Self { drain, slot: None }
     }
 
+    /// Who drains sets the flag before he takes the wakers: a drain that is not seen here wakes whoever waits already.
     #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         self.drain.is_draining()
     }
 
-    /// Sees to it that a drain wakes this waker, and answers whether it has come already.
-    #[inline]
-    pub(crate) fn wait(&mut self, waker: &Waker) -> bool {
-        // Who drains sets the flag before he takes the wakers: one that is not seen here still wakes.
-        if !self.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            self.register(waker);
-        }
-        self.is_draining()
-    }
-
-    #[cold]
-    fn register(&mut self, waker: &Waker) {
+    /// Sees to it that a drain wakes this waker, until it is replaced by another.
+    pub(crate) fn wait(&mut self, waker: &Waker) {
         let replaced = lock(&self.drain.0.waiters).wait(&mut self.slot, waker);
         // Wakers run foreign code when they are dropped: no lock is held here.
         drop(replaced);
-        self.waker = Some(waker.clone());
     }
 }
 
@@ -109,7 +97,7 @@ mod tests {
         let drain = Drain::new();
         for _ in 0..3 {
             let mut place = Place::new(drain.clone());
-            assert!(!place.wait(Waker::noop()));
+            place.wait(Waker::noop());
             assert_eq!(lock(&drain.0.waiters).readers(), 1);
             drop(place);
             assert_eq!(lock(&drain.0.waiters).readers(), 0);

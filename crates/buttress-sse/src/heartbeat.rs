@@ -132,12 +132,14 @@ pin_project! {
         // Made at the first wait, and moved only when it fires: a busy stream leaves it alone.
         #[pin]
         sleep: Option<Sleep>,
+        // Until then the timer is set, for whoever polled it.
+        set: Option<Instant>,
     }
 }
 
 impl Silence {
     pub(crate) fn new(heartbeat: Heartbeat) -> Self {
-        Self { limit: heartbeat.draw(), heartbeat, since: None, sleep: None }
+        Self { limit: heartbeat.draw(), heartbeat, since: None, sleep: None, set: None }
     }
 
     /// Notes that something has been written.
@@ -146,6 +148,23 @@ impl Silence {
         if this.limit.is_some() {
             *this.since = Some(Instant::now());
         }
+    }
+
+    /// Notes that something has been written, and waits for the next silence to last too long. A timer that is set is
+    /// left alone: where events come one by one, asking it each time would be most of the work.
+    #[cfg(feature = "layer")]
+    pub(crate) fn begin(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
+        self.as_mut().end();
+        if self.since < self.set {
+            return Poll::Pending;
+        }
+        self.poll(cx)
+    }
+
+    /// Another than before waits from now on.
+    #[cfg(feature = "layer")]
+    pub(crate) fn hand_over(self: Pin<&mut Self>) {
+        *self.project().set = None;
     }
 
     /// The heartbeat, once the silence has lasted too long.
@@ -161,10 +180,12 @@ impl Silence {
         let Some(mut sleep) = this.sleep.as_pin_mut() else {
             return Poll::Pending;
         };
+        *this.set = Some(sleep.deadline());
         ready!(sleep.as_mut().poll(cx));
         // It may have been set for an earlier silence.
         if Instant::now() < due {
             sleep.as_mut().reset(due);
+            *this.set = Some(due);
             ready!(sleep.poll(cx));
         }
         *this.limit = this.heartbeat.draw();

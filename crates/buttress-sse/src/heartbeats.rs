@@ -7,11 +7,12 @@ mod head;
 mod layer;
 mod lead;
 mod service;
+mod unfinished;
 
 pub use body::HeartbeatBody;
-pub use follower::UnfinishedEvent;
 pub use future::HeartbeatFuture;
 pub use layer::HeartbeatLayer;
 pub use service::Heartbeats;
+pub use unfinished::UnfinishedEvent;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

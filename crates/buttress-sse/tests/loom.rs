@@ -7,14 +7,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
+    convert::Infallible,
     future::poll_fn,
     pin::{Pin, pin},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
-use buttress_sse::{Cursor, Event, EventBody, Heartbeat, MemoryLog, Resume, Retention};
-use http_body::Body;
+use buttress_sse::{Cursor, Drain, Event, EventBody, Heartbeat, HeartbeatLayer, MemoryLog, Resume, Retention};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
 use loom::{future::block_on, thread};
+use tower::{Layer, ServiceExt, service_fn};
 
 fn log() -> MemoryLog {
     MemoryLog::new(Retention::default()).unwrap()
@@ -120,4 +124,35 @@ fn a_drain_reaches_a_reader_that_is_about_to_wait() {
         drainer.join().unwrap();
         drop(stream);
     });
+}
+
+#[test]
+fn a_drain_reaches_a_foreign_stream_that_is_about_to_wait() {
+    loom::model(|| {
+        let drain = Drain::new();
+        let layer = HeartbeatLayer::new(Heartbeat::never()).without_opening().drained_by(&drain);
+        let drainer = thread::spawn(move || drain.drain());
+        block_on(async {
+            let answer =
+                async |_: Request<()>| Response::builder().header("content-type", "text/event-stream").body(Endless);
+            let response = layer.layer(service_fn(answer)).oneshot(Request::new(())).await.unwrap();
+            let mut body = pin!(response.into_body());
+            let words = poll_fn(|cx| body.as_mut().poll_frame(cx)).await.unwrap().unwrap();
+            assert!(words.data_ref().unwrap().starts_with(b"retry: "));
+            assert!(body.is_end_stream());
+        });
+        drainer.join().unwrap();
+    });
+}
+
+/// Has nothing to say, and never ends.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
 }

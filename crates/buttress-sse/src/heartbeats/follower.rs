@@ -1,9 +1,8 @@
 use std::{
-    error::Error,
-    fmt, mem,
+    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -13,7 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use super::{BoxError, layer::Settings, lead::Lead};
-use crate::{Border, body::parting, drain::Place, heartbeat::Silence};
+use crate::{Border, UnfinishedEvent, body::parting, drain::Place, heartbeat::Silence};
 
 pin_project! {
     /// Goes along with one event stream, and speaks when it is silent.
@@ -28,6 +27,8 @@ pin_project! {
         #[pin]
         silence: Silence,
         place: Option<Place>,
+        // Whoever waits: nearly always the same as long as the stream lasts, and so told to the others once.
+        waker: Option<Waker>,
         // Set when a drain finds the stream inside an event.
         grace: Option<Pin<Box<Sleep>>>,
     }
@@ -55,7 +56,7 @@ impl Follower {
         let place = settings.drain.clone().map(Place::new);
         let (border, lead) = (Border::new(), Lead::default());
         // Silence counts from the start, too.
-        Self { settings, phase, border, lead, spoke: true, silence, place, grace: None }
+        Self { settings, phase, border, lead, spoke: true, silence, place, waker: None, grace: None }
     }
 
     /// Whether the body has ended; what the inner body says, if not said here.
@@ -167,7 +168,7 @@ impl Follower {
             *this.phase = Phase::Leaving;
         } else if grace(this.grace, this.settings.grace, cx).is_ready() {
             *this.phase = Phase::Ended;
-            return Some(Err(UnfinishedEvent(()).into()));
+            return Some(Err(UnfinishedEvent::new().into()));
         }
         let bytes = this.lead.strip(bytes);
         if bytes.is_empty() {
@@ -181,18 +182,31 @@ impl Follower {
         Some(Ok(Frame::data(bytes.into())))
     }
 
+    /// Has this waker called by a drain, and by the timer once that is asked again.
+    #[cold]
+    fn register(self: Pin<&mut Self>, waker: &Waker) {
+        let this = self.project();
+        if let Some(place) = this.place {
+            place.wait(waker);
+        }
+        this.silence.hand_over();
+        *this.waker = Some(waker.clone());
+    }
+
     /// The stream has nothing to say for now.
     fn wait<D: From<Bytes>>(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<D> {
-        let this = self.as_mut().project();
-        let draining = this.place.as_mut().is_some_and(|place| place.wait(cx.waker()));
-        if self.is_over() {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.as_mut().register(cx.waker());
+        }
+        let draining = self.is_draining();
+        if draining && self.is_over() {
             return self.leave();
         }
         let mut this = self.project();
         if draining {
             ready!(grace(this.grace, this.settings.grace, cx));
             *this.phase = Phase::Ended;
-            return Poll::Ready(Some(Err(UnfinishedEvent(()).into())));
+            return Poll::Ready(Some(Err(UnfinishedEvent::new().into())));
         }
         if *this.phase == Phase::Trailed || !this.border.is_border() {
             return Poll::Pending;
@@ -200,11 +214,10 @@ impl Follower {
         let words = if *this.phase == Phase::Opening {
             *this.phase = Phase::Events;
             COMMENT
+        } else if mem::take(this.spoke) {
+            ready!(this.silence.as_mut().begin(cx))
         } else {
-            if mem::take(this.spoke) {
-                this.silence.as_mut().end();
-            }
-            ready!(this.silence.poll(cx))
+            ready!(this.silence.as_mut().poll(cx))
         };
         *this.spoke = true;
         if *this.border == Border::new() {
@@ -224,18 +237,6 @@ fn whole(data: &impl Buf) -> Option<&[u8]> {
 fn grace(end: &mut Option<Pin<Box<Sleep>>>, time: Duration, cx: &mut Context<'_>) -> Poll<()> {
     end.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(cx)
 }
-
-/// A stream was drained while it was inside of an event that did not end in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnfinishedEvent(());
-
-impl fmt::Display for UnfinishedEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the event stream was drained inside of an event that did not end in time")
-    }
-}
-
-impl Error for UnfinishedEvent {}
 
 /// What a stream begins with that has nothing to say.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");

@@ -432,3 +432,19 @@ proptest! {
         prop_assert_eq!(events(&all), events(pieces.concat().as_bytes()));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_moves_to_another_task_wakes_that_one() {
+    let (script, mut first) = begun(&quiet(), "data: x\n\n");
+    let (_other, mut second) = begun(&quiet(), "data: x\n\n");
+    std::mem::swap(&mut first.body, &mut second.body);
+    drop(first);
+    // Seen by the second task inside of an event, where no timer is asked, and after it.
+    for text in ["da", "ta: y\n\n"] {
+        script.send(text);
+        assert_eq!((second.poll(), second.poll()), (said(text), Got::Pending));
+    }
+    let before = second.wakes();
+    advance(INTERVAL).await;
+    assert_eq!((second.wakes() - before, second.poll()), (1, said(BEAT)));
+}
