@@ -35,4 +35,6 @@ mod script;
 #[cfg(feature = "client")]
 mod scripted;
 #[cfg(feature = "resume")]
+mod resume_far;
+#[cfg(feature = "resume")]
 mod stage;
