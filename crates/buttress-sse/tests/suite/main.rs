@@ -28,13 +28,13 @@ mod request;
 mod resume;
 #[cfg(feature = "resume")]
 mod resume_cuts;
+#[cfg(feature = "resume")]
+mod resume_far;
 #[cfg(feature = "client")]
 mod resumption;
 #[cfg(feature = "layer")]
 mod script;
 #[cfg(feature = "client")]
 mod scripted;
-#[cfg(feature = "resume")]
-mod resume_far;
 #[cfg(feature = "resume")]
 mod stage;
