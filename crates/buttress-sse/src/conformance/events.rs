@@ -2,7 +2,7 @@
 
 use crate::{
     Claim, EventLog, StreamState, Written,
-    conformance::{Law, event, fresh_start},
+    conformance::{Law, event, fresh_key, fresh_start},
 };
 
 impl<L: EventLog> Law<'_, L> {

@@ -1,0 +1,57 @@
+//! Allocations of each operation, a growth in place among them.
+
+mod cases;
+mod table;
+
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use crate::{
+    cases::{Group, Operation},
+    table::{Counter, Table},
+};
+
+#[global_allocator]
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const ALLOCATIONS: Counter = Counter {
+    name: "allocations",
+    bounds: &[
+        ("correlation id, made", 3.0),
+        ("correlation id, kept", 1.0),
+        ("envelope, 200 B", 1.0),
+        ("envelope, 10 KB", 1.0),
+        ("envelope, 1 MB", 1.0),
+        ("three layers", 8.0),
+        ("SSE, write an event with id and JSON", 2.0),
+        ("SSE, read progress events", 1.0),
+        ("SSE, read 208-byte token chunks", 0.1),
+    ],
+};
+
+fn main() {
+    let mut table = Table::new(ALLOCATIONS);
+    for group in cases::groups().into_iter().filter(table::chosen()) {
+        if group.subscriber {
+            cases::discard_events();
+        }
+        for case in &group.cases {
+            table.row(&group, case, allocations((case.make)(), times(&group)));
+        }
+    }
+    table.print();
+}
+
+fn times(group: &Group) -> u32 {
+    if group.heavy { 10 } else { 2_000 }
+}
+
+fn allocations(mut operation: Operation, times: u32) -> f64 {
+    // What is set up once is not counted.
+    (0..times).for_each(|_| operation());
+    let region = Region::new(COUNTING);
+    (0..times).for_each(|_| operation());
+    let change = region.change();
+    (change.allocations + change.reallocations) as f64 / f64::from(times)
+}

@@ -1,0 +1,63 @@
+//! What is measured: each layer over a service that is ready, beside its rivals.
+
+mod correlation;
+mod discard;
+mod envelope;
+mod http;
+mod request_log;
+mod sse;
+mod stack;
+
+pub(crate) use discard::discard_events;
+
+/// Cases that do the same work, to be compared with each other.
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    /// Whether events of `tracing` go to a subscriber, which discards them. Once there is one, it stays: these come last.
+    pub(crate) subscriber: bool,
+    /// An operation takes milliseconds: a few will do.
+    pub(crate) heavy: bool,
+    pub(crate) cases: Vec<Case>,
+}
+
+impl Group {
+    fn new(name: &'static str, cases: impl IntoIterator<Item = Case>) -> Self {
+        Self { name, subscriber: false, heavy: false, cases: cases.into_iter().collect() }
+    }
+
+    fn heavy(self) -> Self {
+        Self { heavy: true, ..self }
+    }
+
+    fn with_subscriber(self) -> Self {
+        Self { subscriber: true, ..self }
+    }
+}
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) make: fn() -> Operation,
+}
+
+impl Case {
+    fn new(name: &'static str, make: fn() -> Operation) -> Self {
+        Self { name, make }
+    }
+}
+
+/// Does it once.
+pub(crate) type Operation = Box<dyn FnMut()>;
+
+/// The service alone: what the others of its group are measured against.
+pub(crate) const BARE: &str = "bare service";
+
+pub(crate) fn groups() -> Vec<Group> {
+    let mut groups = correlation::groups();
+    groups.extend(envelope::groups());
+    groups.push(request_log::group("request log"));
+    groups.push(stack::group("three layers"));
+    groups.extend(sse::groups());
+    groups.push(request_log::group("request log, events discarded").with_subscriber());
+    groups.push(stack::group("three layers, events discarded").with_subscriber());
+    groups
+}
