@@ -70,7 +70,11 @@ impl Audience {
 
 impl Drop for Audience {
     fn drop(&mut self) {
-        self.audiences.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        let mut known = self.audiences.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not that of a later stream with this key.
+        if known.get(&self.key).is_some_and(|readers| readers.subscribe().same_channel(&self.readers)) {
+            known.remove(&self.key);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use http_body::Body;
 use tokio::{
     task::coop::consume_budget,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
 use crate::{
@@ -40,7 +40,7 @@ pub(crate) async fn produce<B: Body, L: EventLog>(
     audience: Option<(Audience, Duration)>,
 ) {
     let (mut body, mut deserted) = (pin!(body), pin!(desertion(audience)));
-    let mut renewal = interval(LEASE / 3);
+    let mut renewal = interval_at(Instant::now() + LEASE / 3, LEASE / 3);
     renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         consume_budget().await;

@@ -109,7 +109,7 @@ impl<L: EventLog> Reader<L> {
     fn poll_events(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let this = self.as_mut().project();
         // Events → Over, between two events
-        if this.leave.poll(cx).is_ready() || this.shared.is_leaving() {
+        if this.shared.is_leaving() {
             return Poll::Ready(Some(self.farewell()));
         }
         match this.follow.poll_next(cx) {
@@ -124,6 +124,8 @@ impl<L: EventLog> Reader<L> {
                 this.settings.report(&error);
                 Poll::Ready(Some(self.farewell()))
             }
+            // Only who waits need hear of it.
+            Poll::Pending if this.leave.poll(cx).is_ready() => Poll::Ready(Some(self.farewell())),
             Poll::Pending => this.silence.poll(cx).map(Some),
         }
     }

@@ -19,4 +19,6 @@ mod resume;
 #[cfg(feature = "resume")]
 mod resume_cuts;
 #[cfg(feature = "resume")]
+mod resume_far;
+#[cfg(feature = "resume")]
 mod stage;
