@@ -61,6 +61,8 @@ impl Subscriber for Log {
 /// What is logged while a future runs.
 async fn logged(work: impl Future) -> String {
     let log = Log::default();
+    // Somebody who listens always: else a place that was first reached while nobody did may be silent for a while.
+    let _ = tracing::subscriber::set_global_default(Log::default());
     let guard = tracing::subscriber::set_default(log.clone());
     work.await;
     drop(guard);
