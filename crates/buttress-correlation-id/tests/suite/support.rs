@@ -121,15 +121,6 @@ impl Log {
     }
 }
 
-impl Log {
-    /// Hears what happens on this thread, until the guard goes.
-    pub(crate) fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        // Somebody who listens always: else a place that was first reached while nobody did may be silent for a while.
-        let _ = tracing::subscriber::set_global_default(Self::default());
-        tracing::subscriber::set_default(self.clone())
-    }
-}
-
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("buttress_correlation_id") || metadata.target() == "handler"
