@@ -8,13 +8,17 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const ABOVE: [&str; 3] = ["buttress-tests", "gateway-axum", "gateway-common"];
 
 /// What each other package depends on, and beside that what its tests do.
-const ARROWS: [(&str, &[&str], &[&str]); 9] = [
+const ARROWS: [(&str, &[&str], &[&str]); 13] = [
+    ("buttress-circuit-breaker", &["buttress-core"], &[]),
     ("buttress-config", &[], &[]),
     ("buttress-core", &[], &[]),
     ("buttress-correlation-id", &["buttress-core"], &[]),
     ("buttress-envelope", &["buttress-core"], &[]),
+    ("buttress-idempotency", &["buttress-core"], &[]),
     ("buttress-provider", &["buttress-core"], &[]),
+    ("buttress-rate-limit", &["buttress-core"], &[]),
     ("buttress-request-log", &["buttress-core"], &[]),
+    ("buttress-retry", &["buttress-core"], &[]),
     ("buttress-sse", &["buttress-core"], &[]),
     ("buttress-superduperai", &["buttress-core", "buttress-provider", "buttress-sse"], &["superduperai-sim"]),
     ("superduperai-sim", &[], &[]),
