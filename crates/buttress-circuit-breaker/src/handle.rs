@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let layer = BreakerLayer::new("superduperai", Policy::new(Window::time(Duration::from_secs(30))))?;
-/// let circuit = layer.circuit();
+/// let circuit = layer.circuit().expect("it is not off");
 /// circuit.become_state(State::ForcedOpen)?;
 /// assert_eq!(circuit.snapshot().state, State::ForcedOpen);
 /// circuit.reset();

@@ -109,9 +109,17 @@ impl Provider {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Refused;
 
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no connection")
+    }
+}
+
+impl std::error::Error for Refused {}
+
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Script>, Refused>> + Send>>;
 
-impl<B> Service<Request<B>> for Provider {
+impl Service<Request<()>> for Provider {
     type Response = Response<Script>;
     type Error = Refused;
     type Future = Answering;
@@ -120,7 +128,7 @@ impl<B> Service<Request<B>> for Provider {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<B>) -> Self::Future {
+    fn call(&mut self, _: Request<()>) -> Self::Future {
         let mut provider = self.0.lock().unwrap();
         provider.1 += 1;
         let then = provider.0.pop_front().unwrap_or_else(|| status(200));
