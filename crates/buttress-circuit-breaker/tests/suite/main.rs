@@ -10,6 +10,7 @@ mod keys;
 mod manual;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod model;
 mod outage;
 mod policy;
 mod readiness;
