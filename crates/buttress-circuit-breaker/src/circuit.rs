@@ -1,10 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     Cause, EventKind, HalfOpenEnd, InvalidTransition, Origin, State, TrialRule,
-    open_time::Random,
-    rules::{Rate, Rules, saturating},
+    exceeded::Exceeded,
+    rules::Rules,
     trials::Trials,
+    trips::Trips,
     window::{Counts, Nanos, Results, Sample},
 };
 
@@ -20,21 +21,9 @@ pub(crate) struct Machine {
     in_a_row: u32,
     trials: Trials,
     since: Nanos,
-    /// When an open circuit may try.
-    until: Nanos,
-    /// How often it has opened in a row, and how long it was open last.
-    trips: u32,
-    last_open: Nanos,
-    random: Random,
-    told: Told,
-}
-
-/// Which thresholds are exceeded, so that each is told once.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Told {
-    failure_rate: bool,
-    slow_rate: bool,
-    in_a_row: bool,
+    trips: Trips,
+    /// What has been told, so that it is told once.
+    exceeded: Exceeded,
 }
 
 /// The right to a call.
@@ -62,15 +51,12 @@ impl Machine {
             in_a_row: 0,
             trials: Trials::default(),
             since: 0,
-            until: 0,
-            trips: 0,
-            last_open: 0,
-            random: Random::new(rules.seed()),
-            told: Told::default(),
+            trips: Trips::new(rules.seed()),
+            exceeded: Exceeded::default(),
             rules,
         };
         if machine.state == State::Open {
-            machine.trip(0);
+            machine.trips.open(0, &machine.rules.open_for);
         }
         machine
     }
@@ -78,12 +64,12 @@ impl Machine {
     /// Lets a call in, or not.
     pub(crate) fn enter(&mut self, now: Nanos, events: &mut Vec<EventKind>) -> Entry {
         self.lapse(now, events);
-        if self.state == State::Open && now >= self.until {
+        if self.state == State::Open && now >= self.trips.until() {
             self.go(State::HalfOpen, Cause::OpenTimeOver, None, now, events);
         }
         match self.state {
             State::Closed | State::Disabled | State::MetricsOnly => Entry::Admit(self.ticket(0)),
-            State::Open => Entry::Refuse(Some(self.until - now)),
+            State::Open => Entry::Refuse(Some(self.trips.until() - now)),
             State::ForcedOpen => Entry::Refuse(None),
             State::HalfOpen => {
                 let lapses = now.saturating_add(self.rules.trial_lease);
@@ -97,7 +83,7 @@ impl Machine {
     pub(crate) fn refuses(&self, now: Nanos) -> bool {
         match self.state {
             State::Closed | State::Disabled | State::MetricsOnly => false,
-            State::Open => now < self.until,
+            State::Open => now < self.trips.until(),
             State::ForcedOpen => true,
             State::HalfOpen => {
                 // If its time is over, `enter` knows what is next.
@@ -168,18 +154,15 @@ impl Machine {
         } else {
             self.go(State::Closed, Cause::Manual, None, now, events);
         }
-        (self.trips, self.last_open) = (0, 0);
+        self.trips.forget();
         events.push(EventKind::Reset);
     }
 
     /// Whether a success must be told at once: it may be the call that was missing from the minimum.
     pub(crate) fn watches_successes(&self) -> bool {
-        let Rules { failure_rate, slow_rate, minimum_calls, ref hook, .. } = *self.rules;
-        let Counts { calls, failures, slow, .. } = self.results.sum();
-        let enough = |rate: Option<Rate>, some| rate.is_some_and(|rate| rate.is_reached(some, minimum_calls));
-        let waits = calls < minimum_calls && (enough(failure_rate, failures) || enough(slow_rate, slow));
+        let waits = Exceeded::waits(&self.rules, self.results.sum());
         // What is told once has to be seen to end. Where nothing goes into the window, every result is looked at.
-        !self.state.counts() || waits || self.told != Told::default() || hook.is_some()
+        !self.state.counts() || waits || self.exceeded != Exceeded::default() || self.rules.hook.is_some()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -195,7 +178,7 @@ impl Machine {
     }
 
     pub(crate) fn until(&self) -> Nanos {
-        self.until
+        self.trips.until()
     }
 
     /// What counts in this state: the window, or the trials.
@@ -249,20 +232,13 @@ impl Machine {
         let done = counts.calls >= u64::from(self.rules.trials);
         let failed = match self.rules.trial_rule {
             TrialRule::Every => counts.failures > 0 || (self.rules.slow_rate.is_some() && counts.slow > 0),
-            TrialRule::Rates => done && self.trial_rates_exceeded(counts),
+            TrialRule::Rates => done && Exceeded::in_trials(&self.rules, counts),
         };
         if failed {
-            self.go(State::Open, Cause::TrialsFailed, origin(counts), now, events);
+            self.go(State::Open, Cause::TrialsFailed, counts.origin(), now, events);
         } else if done {
             self.go(State::Closed, Cause::TrialsSucceeded, None, now, events);
         }
-    }
-
-    fn trial_rates_exceeded(&self, counts: Counts) -> bool {
-        let exceeded = |rate: Option<Rate>, some| rate.is_some_and(|rate| rate.is_reached(some, counts.calls));
-        // Without a rate, every one of them has to fail.
-        let without = self.rules.failure_rate.is_none() && counts.failures == counts.calls;
-        exceeded(self.rules.failure_rate, counts.failures) || exceeded(self.rules.slow_rate, counts.slow) || without
     }
 
     fn record(&mut self, sample: Sample, now: Nanos) {
@@ -274,38 +250,21 @@ impl Machine {
     /// Closed → (Closed | Open); one that only counts tells what it would have done.
     fn judge(&mut self, now: Nanos, events: &mut Vec<EventKind>) {
         let counts = self.results.sum();
-        let reached = |rate: Option<Rate>, some| {
-            counts.calls >= self.rules.minimum_calls && rate.is_some_and(|rate| rate.is_reached(some, counts.calls))
-        };
-        let now_told = Told {
-            failure_rate: reached(self.rules.failure_rate, counts.failures),
-            slow_rate: reached(self.rules.slow_rate, counts.slow),
-            in_a_row: self.rules.failures_in_a_row.is_some_and(|most| self.in_a_row >= most),
-        };
-        let before = std::mem::replace(&mut self.told, now_told);
-        let share = |some: u64| some as f64 / counts.calls as f64;
-        if now_told.failure_rate && !before.failure_rate {
-            events.push(EventKind::FailureRateExceeded { rate: share(counts.failures) });
-        }
-        if now_told.slow_rate && !before.slow_rate {
-            events.push(EventKind::SlowRateExceeded { rate: share(counts.slow) });
-        }
-        if now_told.in_a_row && !before.in_a_row {
-            events.push(EventKind::FailuresInARow { failures: self.in_a_row });
-        }
-        if let (State::Closed, Some(cause)) = (self.state, now_told.cause()) {
-            self.go(State::Open, cause, origin(counts), now, events);
+        let exceeded = Exceeded::of(&self.rules, counts, self.in_a_row);
+        exceeded.tell(self.exceeded, counts, self.in_a_row, events);
+        self.exceeded = exceeded;
+        if let (State::Closed, Some(cause)) = (self.state, exceeded.cause()) {
+            self.go(State::Open, cause, counts.origin(), now, events);
         }
     }
 
     fn go(&mut self, to: State, cause: Cause, origin: Option<Origin>, now: Nanos, events: &mut Vec<EventKind>) {
         let from = self.state;
-        if to == State::Open {
-            let rested = from == State::Closed && now.saturating_sub(self.since) >= self.last_open;
-            self.trips = if rested { 0 } else { self.trips };
+        if from == State::Closed {
+            self.trips.rest(now.saturating_sub(self.since));
         }
         self.begin(to, now);
-        let open_for = (to == State::Open).then(|| Duration::from_nanos(self.trip(now)));
+        let open_for = (to == State::Open).then(|| self.trips.open(now, &self.rules.open_for));
         events.push(EventKind::Transition { from, to, cause, origin, open_for });
     }
 
@@ -318,30 +277,6 @@ impl Machine {
         self.results.advance(self.rules.bucket_at(now));
         self.trials.clear();
         self.in_a_row = 0;
-        self.told = Told::default();
+        self.exceeded = Exceeded::default();
     }
-
-    fn trip(&mut self, now: Nanos) -> Nanos {
-        self.trips = self.trips.saturating_add(1);
-        self.last_open = saturating(self.rules.open_for.of(self.trips, self.random.next())).max(1);
-        self.until = now.saturating_add(self.last_open);
-        self.last_open
-    }
-}
-
-impl Told {
-    fn cause(self) -> Option<Cause> {
-        match self {
-            Self { failure_rate: true, .. } => Some(Cause::FailureRate),
-            Self { slow_rate: true, .. } => Some(Cause::SlowRate),
-            Self { in_a_row: true, .. } => Some(Cause::FailuresInARow),
-            Self { .. } => None,
-        }
-    }
-}
-
-/// Whose word most failures are; the peer's, if as many are ours.
-fn origin(counts: Counts) -> Option<Origin> {
-    let peer = counts.failures - counts.local;
-    (counts.failures > 0).then_some(if counts.local > peer { Origin::Local } else { Origin::Peer })
 }

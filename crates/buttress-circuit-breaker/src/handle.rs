@@ -2,8 +2,9 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     InvalidTransition, Snapshot, State,
+    lane::{Lane, Lanes},
     registry::Registry,
-    shared::{Lane, Lanes, Shared},
+    shared::Shared,
 };
 
 /// A circuit in the hand of whoever looks after it: a clone is the same circuit.

@@ -5,9 +5,11 @@ mod circuit;
 mod classify;
 mod count_window;
 mod event;
+mod exceeded;
 mod future;
 mod handle;
 mod keys;
+mod lane;
 mod layer;
 #[cfg(feature = "metrics")]
 mod meter;
@@ -29,6 +31,7 @@ mod telemetry;
 mod time_window;
 mod trial;
 mod trials;
+mod trips;
 mod window;
 
 pub use body::ResponseBody;

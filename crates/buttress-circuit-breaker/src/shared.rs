@@ -7,7 +7,7 @@ use crate::{
     circuit::{Entry, Machine, Ticket},
     rules::{Rules, saturating},
     stripe::Stripes,
-    sync::{AtomicU64, Mutex, Ordering, lanes, lock, thread},
+    sync::{AtomicU64, Mutex, Ordering, lock},
     telemetry::Telemetry,
     window::{Nanos, Sample},
 };
@@ -224,39 +224,5 @@ fn event(sample: Option<Sample>, counted: bool) -> EventKind {
         Some(Sample { failed: true, slow, local }) => {
             EventKind::Failure { origin: if local { Origin::Local } else { Origin::Peer }, slow }
         }
-    }
-}
-
-/// A circuit as one lane of threads holds on to it, so that its reference count is theirs alone.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Lane(Arc<Shared>);
-
-impl Lane {
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.0
-    }
-}
-
-/// A circuit with its lanes.
-#[derive(Debug)]
-pub(crate) struct Lanes {
-    shared: Arc<Shared>,
-    lanes: Box<[Arc<Lane>]>,
-}
-
-impl Lanes {
-    pub(crate) fn new(shared: Shared) -> Self {
-        let shared = Arc::new(shared);
-        Self { lanes: (0..lanes()).map(|_| Arc::new(Lane(shared.clone()))).collect(), shared }
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    /// The lane of this thread.
-    pub(crate) fn lane(&self) -> &Arc<Lane> {
-        &self.lanes[thread() & (self.lanes.len() - 1)]
     }
 }

@@ -7,8 +7,9 @@ use http_body::Body;
 use crate::{
     Circuit, JudgeAt, Verdict,
     circuit::Ticket,
+    lane::Lane,
     rules::Rules,
-    shared::{Lane, Shared},
+    shared::Shared,
     window::{Nanos, Sample},
 };
 

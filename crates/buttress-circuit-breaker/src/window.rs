@@ -1,6 +1,6 @@
 use std::ops::{AddAssign, SubAssign};
 
-use crate::{count_window::CountWindow, time_window::TimeWindow};
+use crate::{Origin, count_window::CountWindow, time_window::TimeWindow};
 
 /// Nanoseconds since a circuit was made.
 pub(crate) type Nanos = u64;
@@ -30,6 +30,12 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) const fn successes(calls: u64) -> Self {
         Self { calls, failures: 0, slow: 0, local: 0 }
+    }
+
+    /// Whose word most failures are; the peer's, if as many are ours (CBK-17).
+    pub(crate) fn origin(self) -> Option<Origin> {
+        let peer = self.failures - self.local;
+        (self.failures > 0).then_some(if self.local > peer { Origin::Local } else { Origin::Peer })
     }
 }
 

@@ -120,7 +120,7 @@ async fn compare(policy: Policy, mut model: Model, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     // CBK-1, CBK-2, CBK-3, CBK-4
     #[test]
