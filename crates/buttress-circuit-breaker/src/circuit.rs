@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Cause, EventKind, HalfOpenEnd, InvalidTransition, Origin, State, TrialRule,
+    Cause, EventKind, HalfOpenEnd, InvalidTransition, Origin, State,
     exceeded::Exceeded,
     rules::Rules,
     trials::Trials,
@@ -25,6 +25,9 @@ pub(crate) struct Machine {
     /// What has been told, so that it is told once.
     exceeded: Exceeded,
 }
+
+/// What came of a decision, to be told.
+pub(crate) type Events = Vec<EventKind>;
 
 /// The right to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +65,7 @@ impl Machine {
     }
 
     /// Lets a call in, or not.
-    pub(crate) fn enter(&mut self, now: Nanos, events: &mut Vec<EventKind>) -> Entry {
+    pub(crate) fn enter(&mut self, now: Nanos, events: &mut Events) -> Entry {
         self.lapse(now, events);
         if self.state == State::Open && now >= self.trips.until() {
             self.go(State::HalfOpen, Cause::OpenTimeOver, None, now, events);
@@ -94,13 +97,7 @@ impl Machine {
     }
 
     /// Takes the result of a call; `None` says nothing. Whether it still counted.
-    pub(crate) fn settle(
-        &mut self,
-        ticket: Ticket,
-        sample: Option<Sample>,
-        now: Nanos,
-        events: &mut Vec<EventKind>,
-    ) -> bool {
+    pub(crate) fn settle(&mut self, ticket: Ticket, sample: Option<Sample>, now: Nanos, events: &mut Events) -> bool {
         self.lapse(now, events);
         if ticket.generation != self.generation {
             return false;
@@ -131,12 +128,7 @@ impl Machine {
     }
 
     /// Goes to another state by hand (CBK-12).
-    pub(crate) fn become_state(
-        &mut self,
-        to: State,
-        now: Nanos,
-        events: &mut Vec<EventKind>,
-    ) -> Result<(), InvalidTransition> {
+    pub(crate) fn become_state(&mut self, to: State, now: Nanos, events: &mut Events) -> Result<(), InvalidTransition> {
         self.lapse(now, events);
         if !self.state.may_become(to) {
             return Err(InvalidTransition { from: self.state, to });
@@ -148,7 +140,7 @@ impl Machine {
     }
 
     /// Closes the circuit and forgets everything.
-    pub(crate) fn reset(&mut self, now: Nanos, events: &mut Vec<EventKind>) {
+    pub(crate) fn reset(&mut self, now: Nanos, events: &mut Events) {
         if self.state == State::Closed {
             self.begin(State::Closed, now);
         } else {
@@ -199,7 +191,7 @@ impl Machine {
     }
 
     /// HalfOpen → (Open | Closed), as of the moment when its time was over.
-    fn lapse(&mut self, now: Nanos, events: &mut Vec<EventKind>) {
+    fn lapse(&mut self, now: Nanos, events: &mut Events) {
         let Some((over, end)) = self.over().filter(|(over, _)| self.state == State::HalfOpen && now >= *over) else {
             return;
         };
@@ -215,7 +207,7 @@ impl Machine {
         self.rules.half_open_for.map(|(time, end)| (self.since.saturating_add(time), end))
     }
 
-    fn settle_trial(&mut self, trial: u64, sample: Option<Sample>, now: Nanos, events: &mut Vec<EventKind>) -> bool {
+    fn settle_trial(&mut self, trial: u64, sample: Option<Sample>, now: Nanos, events: &mut Events) -> bool {
         if !self.trials.give_back(trial, now) {
             return false;
         }
@@ -227,17 +219,11 @@ impl Machine {
     }
 
     /// HalfOpen → (HalfOpen | Open | Closed)
-    fn judge_trials(&mut self, now: Nanos, events: &mut Vec<EventKind>) {
-        let counts = self.trials.judged();
-        let done = counts.calls >= u64::from(self.rules.trials);
-        let failed = match self.rules.trial_rule {
-            TrialRule::Every => counts.failures > 0 || (self.rules.slow_rate.is_some() && counts.slow > 0),
-            TrialRule::Rates => done && Exceeded::in_trials(&self.rules, counts),
-        };
-        if failed {
-            self.go(State::Open, Cause::TrialsFailed, counts.origin(), now, events);
-        } else if done {
-            self.go(State::Closed, Cause::TrialsSucceeded, None, now, events);
+    fn judge_trials(&mut self, now: Nanos, events: &mut Events) {
+        match self.trials.went_well(&self.rules) {
+            None => {}
+            Some(true) => self.go(State::Closed, Cause::TrialsSucceeded, None, now, events),
+            Some(false) => self.go(State::Open, Cause::TrialsFailed, self.trials.judged().origin(), now, events),
         }
     }
 
@@ -248,7 +234,7 @@ impl Machine {
     }
 
     /// Closed → (Closed | Open); one that only counts tells what it would have done.
-    fn judge(&mut self, now: Nanos, events: &mut Vec<EventKind>) {
+    fn judge(&mut self, now: Nanos, events: &mut Events) {
         let counts = self.results.sum();
         let exceeded = Exceeded::of(&self.rules, counts, self.in_a_row);
         exceeded.tell(self.exceeded, counts, self.in_a_row, events);
@@ -258,7 +244,7 @@ impl Machine {
         }
     }
 
-    fn go(&mut self, to: State, cause: Cause, origin: Option<Origin>, now: Nanos, events: &mut Vec<EventKind>) {
+    fn go(&mut self, to: State, cause: Cause, origin: Option<Origin>, now: Nanos, events: &mut Events) {
         let from = self.state;
         if from == State::Closed {
             self.trips.rest(now.saturating_sub(self.since));

@@ -1,4 +1,9 @@
-use crate::window::{Counts, Nanos, Sample};
+use crate::{
+    TrialRule,
+    exceeded::Exceeded,
+    rules::Rules,
+    window::{Counts, Nanos, Sample},
+};
 
 /// The trial calls of a half-open circuit: so many places, each taken by a call that runs or by the result of one.
 #[derive(Debug, Default)]
@@ -44,6 +49,17 @@ impl Trials {
     /// Puts the result of a trial in its place.
     pub(crate) fn judge(&mut self, sample: Sample) {
         self.judged += sample.into();
+    }
+
+    /// Whether the service is back; `None` while nobody knows.
+    pub(crate) fn went_well(&self, rules: &Rules) -> Option<bool> {
+        let counts = self.judged;
+        let done = counts.calls >= u64::from(rules.trials);
+        let badly = match rules.trial_rule {
+            TrialRule::Every => counts.failures > 0 || (rules.slow_rate.is_some() && counts.slow > 0),
+            TrialRule::Rates => done && Exceeded::in_trials(rules, counts),
+        };
+        (badly || done).then_some(!badly)
     }
 
     pub(crate) fn judged(&self) -> Counts {
