@@ -3,6 +3,8 @@
 pub mod browser;
 mod gateway;
 pub mod http;
+pub mod nginx;
+pub mod program;
 pub mod proxy;
 
 pub use gateway::Gateway;
