@@ -5,7 +5,7 @@ use std::{path::PathBuf, pin::pin, process::Stdio, time::Duration};
 
 use buttress_sse::{EventSource, Signal};
 use buttress_tests::{
-    Gateway,
+    Gateway, clients,
     http::{Event, Http, PATIENCE},
     program,
     proxy::Proxy,
@@ -85,33 +85,31 @@ fn event(line: &str) -> Event {
     Event { name: text("type"), id: text("id"), data: text("data") }
 }
 
-fn here(path: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), path].iter().collect()
+fn script(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "clients", name].iter().collect()
 }
-
-const INSTALL: &str = "Install the clients: apt-get install -y nodejs npm python3-venv && tests/clients/install";
 
 // SSE-46
 #[tokio::test]
 async fn curl_in_a_loop_gets_each_event_once() {
-    let script = here("clients/curl.sh");
-    Job::start().await.follow_with(&mut Command::new(script), "Install curl: apt-get install -y bash curl").await;
+    let mut bash = Command::new(script("curl.sh"));
+    Job::start().await.follow_with(&mut bash, "Install curl: apt-get install -y bash curl").await;
 }
 
 // SSE-46
 #[tokio::test]
 async fn the_eventsource_of_npm_gets_each_event_once() {
     let mut node = Command::new("node");
-    node.arg(here("clients/eventsource.cjs")).env("NODE_PATH", here("../target/clients/node_modules"));
-    Job::start().await.follow_with(&mut node, INSTALL).await;
+    node.arg(script("eventsource.cjs")).env("NODE_PATH", clients::folder().join("node_modules"));
+    Job::start().await.follow_with(&mut node, clients::INSTALL).await;
 }
 
 // SSE-46
 #[tokio::test]
 async fn httpx_sse_of_python_gets_each_event_once() {
-    let mut python = Command::new(here("../target/clients/venv/bin/python"));
-    python.arg(here("clients/httpx_client.py"));
-    Job::start().await.follow_with(&mut python, INSTALL).await;
+    let mut python = Command::new(clients::folder().join("venv/bin/python"));
+    python.arg(script("httpx_client.py"));
+    Job::start().await.follow_with(&mut python, clients::INSTALL).await;
 }
 
 // SSE-21, SSE-46
