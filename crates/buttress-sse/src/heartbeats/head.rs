@@ -107,7 +107,8 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.extend(said.map(|said| (header::CACHE_CONTROL, HeaderValue::from_static(said))));
             prepare(&mut headers, CacheControl::Kept);
-            assert_eq!((&headers[header::CACHE_CONTROL], &headers[ACCEL_BUFFERING]), (&expected, &"no"));
+            assert_eq!(headers[header::CACHE_CONTROL], expected);
+            assert_eq!(headers[ACCEL_BUFFERING], "no");
         }
     }
 }
