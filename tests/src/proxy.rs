@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -59,12 +59,13 @@ impl Proxy {
     /// Cuts each of the next connections that carry events in the middle of one of its events: the first connection in
     /// its `events[0]`th, counted from 1, and so on.
     pub fn cut_within(&self, events: &[usize]) {
+        self.cuts.to_come.fetch_add(events.len(), Ordering::Relaxed);
         self.cuts.lock().extend(events);
     }
 
     /// How many of those cuts are still to come.
     pub fn cuts_to_come(&self) -> usize {
-        self.cuts.lock().len()
+        self.cuts.to_come.load(Ordering::Relaxed)
     }
 
     /// Keeps the connections that carry events open on both sides, and passes nothing on any more: a dead line.
@@ -85,11 +86,14 @@ impl Drop for Proxy {
 
 /// In which of their events the next connections are to be cut.
 #[derive(Debug, Default)]
-struct Cuts(Mutex<VecDeque<usize>>);
+struct Cuts {
+    events: Mutex<VecDeque<usize>>,
+    to_come: AtomicUsize,
+}
 
 impl Cuts {
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,7 +143,9 @@ async fn pass(mut near: TcpStream, target: SocketAddr, mut orders: Receiver<Orde
     let back = forward(&mut from_far, to_near, |bytes| {
         let before = answer.len();
         answer.extend_from_slice(bytes);
-        cargo.end_in(&answer).map(|end| end - before)
+        let end = cargo.end_in(&answer)?;
+        cuts.to_come.fetch_sub(1, Ordering::Relaxed);
+        Some(end - before)
     });
     tokio::pin!(there, back);
     loop {

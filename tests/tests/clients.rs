@@ -1,7 +1,7 @@
 //! Clients that nobody here wrote, and our own, follow a job through heartbeats and over a line that is cut in the middle
 //! of events: each gets every event once and in order, and is told when to stop.
 
-use std::{path::PathBuf, pin::pin, process::Stdio, time::Duration};
+use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use buttress_sse::{EventSource, Signal};
 use buttress_tests::{
@@ -16,11 +16,16 @@ use http::Request;
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
-use tokio::{io::AsyncReadExt, process::Command, time::timeout};
+use tokio::{
+    io::AsyncReadExt,
+    process::Command,
+    time::{sleep, timeout},
+};
 
 const KEY: &str = "alice-key";
 
-/// Each client comes back as often, and in these of its events its lines are cut: most of them are heartbeats.
+/// In which of its events each of a client's lines is cut. They carry more events than the job has before it is let
+/// finish: the others are heartbeats.
 const CUTS: [usize; 4] = [1, 6, 2, 9];
 
 /// A job, and the line that leads to its events.
@@ -32,7 +37,7 @@ struct Job {
 
 impl Job {
     async fn start() -> Self {
-        let slow = superduperai_sim::Settings::default().step(Duration::from_millis(1_500));
+        let slow = superduperai_sim::Settings::default().step(Duration::from_secs(4));
         let gateway = Gateway::start_with(slow, |settings| {
             settings.api_keys = vec![("alice".to_owned(), KEY.into())];
             settings.heartbeat = Duration::from_millis(50);
@@ -47,6 +52,14 @@ impl Job {
 
     fn url(&self) -> String {
         format!("{}{}", self.proxy.url(), self.path)
+    }
+
+    /// Lets the job finish once all cuts are made.
+    async fn finish(&self) {
+        while self.proxy.cuts_to_come() > 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.gateway.sim().change(|settings| settings.step(Duration::from_millis(40)));
     }
 
     /// That a client which has ended by itself got all that there was.
@@ -64,11 +77,12 @@ impl Job {
         command.args([&self.url(), KEY]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = program::start(command, install);
         let (mut stdout, mut printed) = (child.stdout.take().expect("piped"), String::new());
-        let status = timeout(PATIENCE, async {
+        let ended = async {
             stdout.read_to_string(&mut printed).await.expect("text");
             child.wait().await.expect("a status")
-        });
-        let status = status.await.unwrap_or_else(|_| panic!("it did not end: {}", self.path));
+        };
+        let ended = timeout(PATIENCE * 2, async { tokio::join!(ended, self.finish()) });
+        let (status, ()) = ended.await.expect("it ends by itself, within the time");
         assert!(status.success(), "{status}: {printed}\n{install}");
         self.check(printed.lines().map(event).collect()).await;
     }
@@ -119,12 +133,11 @@ async fn our_own_client_gets_each_event_once() {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let request = Request::get(job.url()).header("authorization", format!("Bearer {KEY}"));
     let source = EventSource::new(client, request.body(Full::default()).expect("a request"));
-    let (mut source, mut heard) = (pin!(source), Vec::new());
-    while let Some(signal) = timeout(PATIENCE, source.next()).await.expect("a signal within the time") {
-        if let Signal::Message(message) = signal.expect("no refusal") {
-            let text = |text: &str| text.to_owned();
-            heard.push(Event { name: text(message.name()), id: text(message.id()), data: text(message.data()) });
-        }
-    }
+    let heard = source.filter_map(async |signal| match signal.expect("no refusal") {
+        Signal::Message(message) => Some(Event::from(&message)),
+        _ => None,
+    });
+    let ended = timeout(PATIENCE * 2, async { tokio::join!(heard.collect(), job.finish()) });
+    let (heard, ()) = ended.await.expect("it ends by itself, within the time");
     job.check(heard).await;
 }
