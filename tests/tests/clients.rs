@@ -1,7 +1,7 @@
 //! Clients that nobody here wrote, and our own, follow a job through heartbeats and over a line that is cut in the middle
 //! of events: each gets every event once and in order, and is told when to stop.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{convert::Infallible, future::pending, path::PathBuf, process::Stdio, time::Duration};
 
 use buttress_sse::{EventSource, Signal};
 use buttress_tests::{
@@ -54,12 +54,19 @@ impl Job {
         format!("{}{}", self.proxy.url(), self.path)
     }
 
-    /// Lets the job finish once all cuts are made.
-    async fn finish(&self) {
-        while self.proxy.cuts_to_come() > 0 {
-            sleep(Duration::from_millis(20)).await;
+    /// What a client comes to that ends by itself, with a job that may finish once all cuts are made.
+    async fn until_it_ends<T>(&self, client: impl Future<Output = T>) -> T {
+        let finish = async {
+            while self.proxy.cuts_to_come() > 0 {
+                sleep(Duration::from_millis(20)).await;
+            }
+            self.gateway.sim().change(|settings| settings.step(Duration::from_millis(40)));
+            pending::<Infallible>().await
+        };
+        tokio::select! {
+            ended = timeout(PATIENCE * 2, client) => ended.expect("it ends within the time"),
+            never = finish => match never {},
         }
-        self.gateway.sim().change(|settings| settings.step(Duration::from_millis(40)));
     }
 
     /// That a client which has ended by itself got all that there was.
@@ -77,12 +84,11 @@ impl Job {
         command.args([&self.url(), KEY]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = program::start(command, install);
         let (mut stdout, mut printed) = (child.stdout.take().expect("piped"), String::new());
-        let ended = async {
+        let ended = self.until_it_ends(async {
             stdout.read_to_string(&mut printed).await.expect("text");
             child.wait().await.expect("a status")
-        };
-        let ended = timeout(PATIENCE * 2, async { tokio::join!(ended, self.finish()) });
-        let (status, ()) = ended.await.expect("it ends by itself, within the time");
+        });
+        let status = ended.await;
         assert!(status.success(), "{status}: {printed}\n{install}");
         self.check(printed.lines().map(event).collect()).await;
     }
@@ -137,7 +143,5 @@ async fn our_own_client_gets_each_event_once() {
         Signal::Message(message) => Some(Event::from(&message)),
         _ => None,
     });
-    let ended = timeout(PATIENCE * 2, async { tokio::join!(heard.collect(), job.finish()) });
-    let (heard, ()) = ended.await.expect("it ends by itself, within the time");
-    job.check(heard).await;
+    job.check(job.until_it_ends(heard.collect()).await).await;
 }
