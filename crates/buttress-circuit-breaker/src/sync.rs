@@ -34,6 +34,7 @@ pub(crate) fn lanes() -> usize {
 
 /// The number of this thread.
 #[cfg(not(loom))]
+#[inline]
 pub(crate) fn thread() -> usize {
     use std::{cell::Cell, sync::atomic::AtomicUsize};
 
