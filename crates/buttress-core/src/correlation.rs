@@ -164,7 +164,6 @@ fn check(bytes: &[u8]) -> Result<(), InvalidCorrelationId> {
     if length_fits && in_alphabet(bytes) { Ok(()) } else { Err(InvalidCorrelationId(())) }
 }
 
-#[inline]
 fn in_alphabet(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<CHUNK>() else { return bytes.iter().all(|byte| fits(*byte)) };
     // The last chunk may overlap with the one before: to look twice costs less than to look byte by byte.

@@ -1,7 +1,7 @@
 use std::{mem, sync::Arc};
 
 use buttress_core::CorrelationId;
-use http::{Extensions, Response};
+use http::{Extensions, HeaderMap};
 use tracing::{Level, Span, level_filters::LevelFilter};
 
 use crate::{
@@ -46,11 +46,11 @@ impl Call {
 
     /// Puts the id on the answer, in place of what is there (COR-9).
     #[inline]
-    pub(crate) fn answer<B>(&mut self, response: &mut Response<B>) {
+    pub(crate) fn answer(&mut self, headers: &mut HeaderMap) {
         self.told = true;
         // The answer is the last to need the id.
         let Current { id, .. } = self.current.take().expect("it is here while its code does not run");
-        response.headers_mut().insert(header_of(&self.ends), id.into());
+        headers.insert(header_of(&self.ends), id.into());
     }
 
     /// Tells, once, that there is no answer.

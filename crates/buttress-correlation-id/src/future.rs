@@ -67,7 +67,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (mut kind, call) = (this.kind, this.call);
-        let mut polled = match kind.as_mut().project() {
+        let polled = match kind.as_mut().project() {
             KindProj::Called { inner } => {
                 let running = call.run();
                 let polled = inner.poll(cx);
@@ -81,12 +81,18 @@ where
             KindProj::Refused => return Poll::Ready(Ok(refusal(call))),
             KindProj::Done => panic!("polled after it was ready"),
         };
-        match &mut polled {
-            Poll::Ready(Ok(response)) => call.answer(response),
-            Poll::Ready(Err(_)) => call.tell(Cause::Failed),
-            Poll::Pending => {}
+        match polled {
+            Poll::Ready(Ok(response)) => {
+                let (mut parts, body) = response.into_parts();
+                call.answer(&mut parts.headers);
+                Poll::Ready(Ok(Response::from_parts(parts, Body::inner(body))))
+            }
+            Poll::Ready(Err(error)) => {
+                call.tell(Cause::Failed);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => Poll::Pending,
         }
-        polled.map_ok(|response| response.map(Body::inner))
     }
 }
 
@@ -97,6 +103,6 @@ fn refusal<B>(call: &mut Call) -> Response<Body<B>> {
         Problem::new(StatusCode::BAD_REQUEST, BAD_REQUEST, "the correlation id is not 1 to 128 of A-Z a-z 0-9 . _ -, once")
             .refused_by("correlation_id")
             .into_response(Some(call.id()));
-    call.answer(&mut response);
+    call.answer(response.headers_mut());
     response
 }

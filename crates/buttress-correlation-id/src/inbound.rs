@@ -5,7 +5,7 @@ use crate::{
     baggage::Baggage,
     current::{Carried, Current, trace_of},
     generate::MakeCorrelationId,
-    seen::{Accepted, Seen, Theirs},
+    seen::{Accepted, Line, Seen},
     settings::{OuterTrace, Policy, Settings},
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
@@ -26,24 +26,26 @@ pub(crate) struct Inbound {
 #[inline]
 pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &impl MakeCorrelationId) -> Inbound {
     let trusted = settings.trusts(request.extensions());
-    let seen = Seen::of(request.headers(), &settings.accepted);
-    let (theirs, carries) = (seen.theirs(), seen.carries);
+    let Seen { theirs, carries } = Seen::of(request.headers(), &settings.accepted);
+    let valid = theirs.and_then(Line::id);
+    let place = theirs.map(|line| line.place);
     let mut carried = if carries { carried(request, settings, trusted) } else { None };
-    let refused = settings.policy == Policy::Strict && matches!(theirs, Theirs::Bad);
-    let id = match theirs {
-        Theirs::Valid(id, place) if trusted && settings.policy != Policy::Replace => {
+    let mut refused = false;
+    let id = match valid {
+        Some(id) if trusted && settings.policy != Policy::Replace => {
             if !settings.accepted.is_own(place) {
                 request.headers_mut().insert(settings.header(), id.to_header_value());
             }
             id
         }
-        theirs => {
+        outer => {
+            if place.is_some() {
+                refused = settings.policy == Policy::Strict && outer.is_none();
+                put_aside(request, outer, &settings.accepted);
+            }
             // Of a caller who is not trusted only the trace can be carried.
             let by_trace = settings.id_from_trace && (trusted || carried.is_none());
             let id = if by_trace { by_trace_id(&mut carried) } else { make.make_correlation_id() };
-            if !matches!(theirs, Theirs::None) {
-                put_aside(request, theirs, &settings.accepted);
-            }
             request.headers_mut().insert(settings.header(), id.to_header_value());
             id
         }
@@ -54,11 +56,11 @@ pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &i
 
 /// Takes away what is not kept, so that nobody below takes it up. What is valid of it can be looked up.
 #[cold]
-fn put_aside<B>(request: &mut Request<B>, theirs: Theirs, accepted: &Accepted) {
+fn put_aside<B>(request: &mut Request<B>, outer: Option<CorrelationId>, accepted: &Accepted) {
     for name in accepted.names() {
         request.headers_mut().remove(name);
     }
-    if let Theirs::Valid(id, _) = theirs {
+    if let Some(id) = outer {
         request.extensions_mut().insert(OuterCorrelationId(id));
     }
 }

@@ -19,24 +19,17 @@ pub(crate) struct Accepted {
 /// the fields that requests have.
 #[derive(Default)]
 pub(crate) struct Seen<'a> {
-    line: Option<Line<'a>>,
+    /// What the caller sent as an id. The first name that is there decides.
+    pub(crate) theirs: Option<Line<'a>>,
     /// Whether there is a trace or baggage to be read.
     pub(crate) carries: bool,
 }
 
-/// What the caller sent as an id. The first name that is there decides.
-pub(crate) enum Theirs {
-    None,
-    /// With its name's place among those that are accepted.
-    Valid(CorrelationId, usize),
-    /// Not an id, or more than one: a value that goes nowhere (COR-7, COR-10).
-    Bad,
-}
-
-/// The line of the first accepted name that is there.
+/// A line, or several, that are to be an id.
 #[derive(Clone, Copy)]
-struct Line<'a> {
-    place: usize,
+pub(crate) struct Line<'a> {
+    /// Where its name stands among those that are accepted.
+    pub(crate) place: usize,
     value: &'a HeaderValue,
     doubled: bool,
 }
@@ -54,8 +47,8 @@ impl Accepted {
 
     /// Whether the name of this place is the one under which ids go on.
     #[inline]
-    pub(crate) fn is_own(&self, place: usize) -> bool {
-        self.own == Some(place)
+    pub(crate) fn is_own(&self, place: Option<usize>) -> bool {
+        self.own == place
     }
 }
 
@@ -80,7 +73,7 @@ impl<'a> Seen<'a> {
     #[inline(never)]
     fn note(&mut self, name: &HeaderName, value: &'a HeaderValue, accepted: &Accepted) {
         if let Some(place) = accepted.names.iter().position(|accepted| accepted == name) {
-            self.line = Some(match self.line {
+            self.theirs = Some(match self.theirs {
                 Some(first) if first.place < place => first,
                 Some(first) if first.place == place => Line { doubled: true, ..first },
                 _ => Line { place, value, doubled: false },
@@ -88,15 +81,12 @@ impl<'a> Seen<'a> {
         }
         self.carries |= *name == TRACEPARENT || *name == BAGGAGE;
     }
+}
 
+impl Line<'_> {
+    /// `None` where it is not an id, or more than one: a value that goes nowhere (COR-7, COR-10).
     #[inline]
-    pub(crate) fn theirs(&self) -> Theirs {
-        match self.line {
-            None => Theirs::None,
-            Some(Line { place, value, doubled: false }) => {
-                CorrelationId::try_from(value).map_or(Theirs::Bad, |id| Theirs::Valid(id, place))
-            }
-            Some(_) => Theirs::Bad,
-        }
+    pub(crate) fn id(self) -> Option<CorrelationId> {
+        if self.doubled { None } else { CorrelationId::try_from(self.value).ok() }
     }
 }
