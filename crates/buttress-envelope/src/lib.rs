@@ -9,6 +9,10 @@ mod codes;
 mod decide;
 #[cfg(feature = "client")]
 mod decode;
+#[cfg(feature = "client")]
+mod decode_future;
+#[cfg(feature = "client")]
+mod decode_layer;
 mod envelope;
 mod errors;
 mod fields;
@@ -39,6 +43,10 @@ pub use catalogue::{Catalogue, Code};
 pub use codes::*;
 #[cfg(feature = "client")]
 pub use decode::{decode, decode_answer};
+#[cfg(feature = "client")]
+pub use decode_future::DecodeFuture;
+#[cfg(feature = "client")]
+pub use decode_layer::{Decode, DecodeLayer};
 pub use envelope::{error_json, failure_json};
 pub use errors::{AnswerErrors, AnswerErrorsLayer, ErrorsFuture};
 pub use future::ResponseFuture;
