@@ -97,7 +97,8 @@ impl<M> CorrelationLayer<M> {
     }
 
     /// Whether a span `request` with `correlation_id`, `trace_id` and, where there is one, `outer_correlation_id` is
-    /// opened, at level info. It is unless said otherwise.
+    /// opened, at level info. It is unless said otherwise, but not where no subscriber wants that level: the
+    /// feature `log` of `tracing` is no subscriber.
     pub fn span(self, span: bool) -> Self {
         self.set(|settings| settings.span = span)
     }

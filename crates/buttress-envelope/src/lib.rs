@@ -27,6 +27,8 @@ mod pending;
 mod read;
 mod render;
 mod resumed;
+#[cfg(feature = "utoipa")]
+mod schema;
 mod service;
 mod status;
 mod telemetry;
@@ -53,6 +55,8 @@ pub use future::ResponseFuture;
 pub use handle::{EnvelopeHandle, Mode, TooManyRoutes};
 pub use layer::EnvelopeLayer;
 pub use marks::{Enveloped, Raw, Route};
+#[cfg(feature = "utoipa")]
+pub use schema::{FailureEnvelope, ProblemDetails, SuccessEnvelope};
 pub use service::Envelope;
 pub use walk::problem_of;
 pub use wrapped::LengthMismatch;

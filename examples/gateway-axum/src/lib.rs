@@ -15,13 +15,13 @@ use axum::{
 use buttress_core::{Notes, PeerAddr};
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::EnvelopeLayer;
-use buttress_request_log::RequestLogLayer;
-use gateway_common::Gateway;
+use buttress_request_log::{Record, RequestLogLayer};
+use gateway_common::{Gateway, ReportLayer};
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The whole stack, outermost first: peer address, correlation id, request log, envelope, routes.
+/// The whole stack, outermost first: peer address, correlation id, reports, request log, envelope, routes.
 pub fn app(gateway: Gateway) -> Router {
     Router::new()
         .route("/", get(routes::page))
@@ -37,7 +37,8 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/metrics", get(routes::metrics))
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .layer(map_request(route))
-        .layer(RequestLogLayer::new())
+        .layer(RequestLogLayer::new().level_by(Record::severity))
+        .layer(ReportLayer)
         .layer(CorrelationLayer::new())
         .layer(map_request(peer))
         .with_state(gateway)

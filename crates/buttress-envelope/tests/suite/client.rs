@@ -145,6 +145,7 @@ async fn a_future_that_is_dropped_at_any_poll_lets_go_of_the_call_and_of_the_bod
     }
 }
 
+// ENV-12: a client goes by the code, whatever the message is
 #[test]
 fn every_code_reaches_the_client_by_its_name() {
     for code in HTTP_CODES {
