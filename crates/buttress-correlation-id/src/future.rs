@@ -99,10 +99,13 @@ where
 #[cold]
 fn refusal<B>(call: &mut Call) -> Response<Body<B>> {
     // Not a word of what came: it may hold anything (COR-7).
-    let mut response =
-        Problem::new(StatusCode::BAD_REQUEST, BAD_REQUEST, "the correlation id is not 1 to 128 of A-Z a-z 0-9 . _ -, once")
-            .refused_by("correlation_id")
-            .into_response(Some(call.id()));
+    let mut response = Problem::new(
+        StatusCode::BAD_REQUEST,
+        BAD_REQUEST,
+        "the correlation id is not 1 to 128 of A-Z a-z 0-9 . _ -, once",
+    )
+    .refused_by("correlation_id")
+    .into_response(Some(call.id()));
     call.answer(response.headers_mut());
     response
 }

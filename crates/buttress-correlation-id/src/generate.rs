@@ -59,7 +59,9 @@ impl MakeCorrelationId for UuidV7 {
     fn make_correlation_id(&self) -> CorrelationId {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = now.as_secs() * 1_000 + u64::from(now.subsec_millis());
-        CorrelationId::from_uuid(with_generator(|Generator { random, sequence }| sequence.next(millis, || random.next())))
+        CorrelationId::from_uuid(with_generator(|Generator { random, sequence }| {
+            sequence.next(millis, || random.next())
+        }))
     }
 }
 

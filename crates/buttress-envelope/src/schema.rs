@@ -22,12 +22,16 @@ type Schemas = Vec<(String, RefOr<Schema>)>;
 /// # Examples
 ///
 /// ```
-/// use buttress_envelope::{FailureEnvelope, SuccessEnvelope};
+/// use buttress_envelope::{ApiError, FailureEnvelope, SuccessEnvelope};
 /// use utoipa::openapi::ComponentsBuilder;
 ///
-/// let components =
-///     ComponentsBuilder::new().schema_from::<SuccessEnvelope<Vec<String>>>().schema_from::<FailureEnvelope>().build();
-/// assert!(components.schemas.contains_key("FailureEnvelope") && components.schemas.contains_key("ApiError"));
+/// // What the derive macro `OpenApi` does of itself for the types that it is told.
+/// let components = ComponentsBuilder::new()
+///     .schema_from::<SuccessEnvelope<String>>()
+///     .schema_from::<FailureEnvelope>()
+///     .schema_from::<ApiError>()
+///     .build();
+/// assert!(components.schemas.contains_key("SuccessEnvelope_String"));
 /// ```
 #[derive(Debug)]
 pub struct SuccessEnvelope<T>(PhantomData<fn() -> T>);

@@ -25,7 +25,10 @@ const ALL: Catalogue = Catalogue::new(&[HTTP_CODES]);
 
 /// Whether a body fits a schema of the document, in which schemas name each other.
 fn fits<T: ToSchema>(body: &Value) -> Result<(), String> {
-    let components = ComponentsBuilder::new().schema_from::<T>().schema("ErrorCode", ALL.code_schema()).build();
+    let mut named = Vec::new();
+    T::schemas(&mut named);
+    let components = ComponentsBuilder::new().schema_from::<T>().schemas_from_iter(named);
+    let components = components.schema("ErrorCode", ALL.code_schema()).build();
     let document = json!({ "components": components });
     let mut compiler = Compiler::new();
     compiler.set_default_draft(Draft::V2020_12);

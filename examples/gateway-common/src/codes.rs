@@ -149,7 +149,10 @@ mod tests {
         let entries = catalogue.as_array().expect("a list");
         for (code, status, retryable) in PROMISED {
             let entry = entries.iter().find(|entry| entry["code"] == code).unwrap_or_else(|| panic!("{code}"));
-            assert_eq!((entry["status"].as_u64(), entry["retryable"].as_bool()), (Some(status.into()), Some(retryable)));
+            assert_eq!(
+                (entry["status"].as_u64(), entry["retryable"].as_bool()),
+                (Some(status.into()), Some(retryable))
+            );
             assert!(entry["meaning"].as_str().is_some_and(|meaning| !meaning.is_empty()), "{code}");
         }
     }

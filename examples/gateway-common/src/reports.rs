@@ -1,6 +1,7 @@
 //! Errors and what came before them, sent to Sentry.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -21,16 +22,21 @@ use tracing_subscriber::{Layer as _, filter::LevelFilter, registry::LookupSpan};
 /// Sends errors to Sentry for as long as this lives, and what is left when it is dropped.
 #[must_use = "nothing is sent once it is dropped"]
 pub struct Reports {
-    _client: Option<ClientInitGuard>,
+    client: Option<ClientInitGuard>,
 }
 
 impl Reports {
     /// Starts to send, if there is an address, whose form the settings have checked.
     pub(crate) fn start(dsn: Option<&SecretString>) -> Self {
-        let options = |dsn: &SecretString| {
-            ClientOptions::new().dsn(dsn.expose_secret()).maybe_release(sentry::release_name!())
-        };
-        Self { _client: dsn.map(|dsn| sentry::init(options(dsn))) }
+        let options =
+            |dsn: &SecretString| ClientOptions::new().dsn(dsn.expose_secret()).maybe_release(sentry::release_name!());
+        Self { client: dsn.map(|dsn| sentry::init(options(dsn))) }
+    }
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reports").field("sent", &self.client.is_some()).finish()
     }
 }
 
@@ -93,9 +99,13 @@ where
 fn hub_for(id: Option<&CorrelationId>) -> Option<Arc<Hub>> {
     Hub::main().client()?;
     let hub = Hub::new_from_top(Hub::main());
-    if let Some(id) = id {
-        hub.configure_scope(|scope| scope.set_tag("correlation_id", id));
-    }
+    hub.configure_scope(|scope| {
+        // Those of the process and of its jobs.
+        scope.clear_breadcrumbs();
+        if let Some(id) = id {
+            scope.set_tag("correlation_id", id);
+        }
+    });
     Some(Arc::new(hub))
 }
 
@@ -108,6 +118,7 @@ fn within<T>(hub: Option<&Arc<Hub>>, work: impl FnOnce() -> T) -> T {
 
 pin_project! {
     /// The future of a [`Report`].
+    #[derive(Debug)]
     pub struct ReportFuture<F> {
         #[pin]
         inner: F,
@@ -131,6 +142,7 @@ where
 
 pin_project! {
     /// The body of an answer: the line of its request is written when it ends, and belongs to the same hub.
+    #[derive(Debug)]
     pub struct ReportBody<B> {
         #[pin]
         inner: B,

@@ -61,10 +61,15 @@ async fn data_as_long_as_the_limit_is_read_and_not_a_byte_more() {
     assert_eq!(decoded(limited(7), answer(200, &[], full("\"12345\""))).await.unwrap(), "12345");
     let parts = || script([Step::Data("\"123"), Step::Pause, Step::Data("45\""), Step::Trailers]);
     assert_eq!(decoded(limited(7), answer(200, &[], parts())).await.unwrap(), "12345");
-    for too_long in [decoded(limited(6), answer(200, &[], full("\"12345\""))).await, decoded(limited(6), answer(200, &[], parts())).await]
-    {
+    for too_long in [
+        decoded(limited(6), answer(200, &[], full("\"12345\""))).await,
+        decoded(limited(6), answer(200, &[], parts())).await,
+    ] {
         let error = too_long.unwrap_err();
-        assert_eq!((error.code(), error.source().unwrap().to_string().as_str()), ("internal", "it has more than 6 bytes"));
+        assert_eq!(
+            (error.code(), error.source().unwrap().to_string().as_str()),
+            ("internal", "it has more than 6 bytes")
+        );
     }
     // Nothing of what says that it is too long is asked for.
     let endless = script([Step::Hang]).says(u64::MAX);
@@ -82,7 +87,8 @@ async fn a_failure_that_cannot_be_read_is_told_by_its_head() {
 
 #[tokio::test]
 async fn what_comes_to_no_answer_is_unavailable() {
-    let broken = decoded(DecodeLayer::new(), answer(200, &[JSON], script([Step::Data("1"), Step::Fail("broke")]))).await;
+    let broken =
+        decoded(DecodeLayer::new(), answer(200, &[JSON], script([Step::Data("1"), Step::Fail("broke")]))).await;
     let refused = service_fn(|_| ready(Err::<Response<Full<bytes::Bytes>>, _>(io::Error::other("refused"))));
     let refused = DecodeLayer::<Value>::new().layer(refused).oneshot(request("GET", &[])).await;
     for (failed, cause) in [(broken, "broke"), (refused, "refused")] {
