@@ -165,20 +165,15 @@ fn check(bytes: &[u8]) -> Result<(), InvalidCorrelationId> {
 }
 
 fn in_alphabet(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.last_chunk() else { return bytes.iter().all(|byte| fits(*byte)) };
+    let Some(last) = bytes.last_chunk::<CHUNK>() else { return bytes.iter().all(|byte| fits(*byte)) };
     // The last chunk may overlap with the one before: to look twice costs less than to look byte by byte.
-    let mut all = [true; CHUNK];
-    mark(last, &mut all);
-    bytes.as_chunks().0.iter().for_each(|chunk| mark(chunk, &mut all));
-    all == [true; CHUNK]
+    bytes.as_chunks().0.iter().fold(all_fit(last), |all, chunk| all & all_fit(chunk))
 }
 
 /// Without an early exit the compiler looks at all of them at once.
 #[inline]
-fn mark(chunk: &[u8; CHUNK], all: &mut [bool; CHUNK]) {
-    for at in 0..CHUNK {
-        all[at] &= fits(chunk[at]);
-    }
+fn all_fit(chunk: &[u8; CHUNK]) -> bool {
+    chunk.iter().fold(true, |all, byte| all & fits(*byte))
 }
 
 /// Few comparisons, each for many bytes at once: `-` to `9` but for `/`, letters of either case, and `_`.
