@@ -15,14 +15,14 @@ use axum::{
 use buttress_core::{Notes, PeerAddr};
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::EnvelopeLayer;
-use buttress_request_log::RequestLogLayer;
-use gateway_common::Gateway;
+use buttress_request_log::{Record, RequestLogLayer};
+use gateway_common::{Gateway, ReportLayer};
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The whole stack, outermost first: peer address, correlation id, request log, envelope, heartbeats of event streams,
-/// routes.
+/// The whole stack, outermost first: peer address, correlation id, reports, request log, envelope, heartbeats of event
+/// streams, routes.
 pub fn app(gateway: Gateway) -> Router {
     Router::new()
         .route("/", get(routes::page))
@@ -39,7 +39,8 @@ pub fn app(gateway: Gateway) -> Router {
         .layer(gateway.heartbeats())
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .layer(map_request(route))
-        .layer(RequestLogLayer::new())
+        .layer(RequestLogLayer::new().level_by(Record::severity))
+        .layer(ReportLayer)
         .layer(CorrelationLayer::new())
         .layer(map_request(peer))
         .with_state(gateway)

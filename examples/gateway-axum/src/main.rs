@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    init_logs(settings.log);
+    let _reports = init_logs(&settings);
     init_metrics();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,

@@ -7,6 +7,8 @@ use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
+use crate::reports;
+
 /// All that can be set about a gateway.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -40,6 +42,8 @@ pub struct Settings {
     pub envelope: Mode,
     /// `LOG`: how log lines look.
     pub log: LogFormat,
+    /// `SENTRY_DSN`: where errors and their breadcrumbs go; nowhere if unset.
+    pub sentry_dsn: Option<SecretString>,
     /// `SHUTDOWN_GRACE`: how long running requests may take to finish.
     pub shutdown_grace: Duration,
     /// `SIM_STEP`: the simulator's time for each step of a job.
@@ -85,6 +89,7 @@ impl Default for Settings {
             default_animate_model: "comfyui/ltx".into(),
             envelope: Mode::New,
             log: LogFormat::Pretty,
+            sentry_dsn: None,
             shutdown_grace: Duration::from_secs(10),
             sim_step: Duration::from_millis(400),
             schedule: None,
@@ -93,7 +98,7 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 20] = [
+const NOT_YET: [&str; 19] = [
     "REDIS_URL",
     "STATE_DIR",
     "USER_LIMIT",
@@ -113,7 +118,6 @@ const NOT_YET: [&str; 20] = [
     "BREAKER_COOL_DOWN",
     "BREAKER_TRIALS",
     "IDEMPOTENCY_TTL",
-    "SENTRY_DSN",
 ];
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -160,6 +164,7 @@ impl Settings {
         put(&mut self.log, env.read("LOG", "json", parse::one_of(&formats)));
         let filter = |text: &str| text.parse::<EnvFilter>().map(drop);
         let _ = env.read("RUST_LOG", "info", filter);
+        self.sentry_dsn = env.read_secret("SENTRY_DSN", "https://KEY@sentry.example/1", reports::dsn);
         put(&mut self.shutdown_grace, env.read("SHUTDOWN_GRACE", "10s", parse::duration_in(MILLISECOND..=HOUR)));
     }
 
