@@ -35,6 +35,7 @@ mod memory_log;
 mod message;
 mod name;
 mod partial;
+mod plain;
 mod publisher;
 #[cfg(feature = "client")]
 mod reconnect;
@@ -46,6 +47,7 @@ mod replay;
 mod resume;
 mod retention;
 mod ring;
+mod sheets;
 #[cfg(feature = "client")]
 mod signal;
 mod small;
