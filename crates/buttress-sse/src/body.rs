@@ -36,6 +36,7 @@ pin_project! {
         reader: Option<Reader>,
         phase: Phase,
         retry: Duration,
+        heartbeat: Heartbeat,
         reset: Option<Make>,
         #[pin]
         silence: Silence,
@@ -60,8 +61,8 @@ pub(crate) struct Manner {
 impl EventBody {
     pub(crate) fn new(reader: Reader, lost: bool, manner: Manner) -> Self {
         let Manner { retry, heartbeat, reset } = manner;
-        let silence = Silence::new(heartbeat);
-        Self { reader: Some(reader), phase: Phase::Opening { lost }, retry, reset, silence }
+        let silence = Silence::new(&heartbeat);
+        Self { reader: Some(reader), phase: Phase::Opening { lost }, retry, heartbeat, reset, silence }
     }
 
     fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -86,7 +87,7 @@ impl EventBody {
         let bytes = match step {
             Step::Event(bytes) | Step::Beat(bytes) => bytes,
             Step::Overtaken => reset(this.reset.as_ref()),
-            Step::Wait => ready!(this.silence.as_mut().poll(cx)),
+            Step::Wait => ready!(this.silence.as_mut().poll(this.heartbeat, cx)),
             Step::Last(bytes) => {
                 *this.reader = None;
                 bytes

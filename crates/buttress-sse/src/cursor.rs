@@ -52,6 +52,12 @@ impl Cursor {
         Self::new(self.epoch.clone(), offset)
     }
 
+    /// On to the next event.
+    #[cfg(feature = "resume")]
+    pub(crate) fn advance(&mut self) {
+        self.offset += 1;
+    }
+
     /// How many events of its stream lie at or before it; 0 is before the first.
     #[must_use]
     pub fn offset(&self) -> u64 {

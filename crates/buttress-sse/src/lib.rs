@@ -13,7 +13,7 @@ mod border;
 pub mod conformance;
 mod cursor;
 mod decode_error;
-#[cfg(feature = "layer")]
+#[cfg(any(feature = "layer", feature = "resume"))]
 mod drain;
 mod edge;
 mod encode;
@@ -63,7 +63,7 @@ pub use body::EventBody;
 pub use border::Border;
 pub use cursor::{Cursor, MalformedCursor, NoRandomness};
 pub use decode_error::{DecodeError, DecodeErrorKind};
-#[cfg(feature = "layer")]
+#[cfg(any(feature = "layer", feature = "resume"))]
 pub use drain::Drain;
 pub use event::Event;
 #[cfg(feature = "client")]
@@ -76,7 +76,7 @@ pub use heartbeat::{Heartbeat, InvalidHeartbeat};
 pub use heartbeats::{HeartbeatBody, HeartbeatFuture, HeartbeatLayer, Heartbeats, UnfinishedEvent};
 pub use log::{Claim, EventLog, Excerpt, StreamState, Written};
 pub use memory::{CreateError, CreateErrorKind, MemoryLog};
-pub use memory_log::MemoryWait;
+pub use memory_log::MemoryTail;
 pub use message::{Frame, Message};
 pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};
 pub use publisher::Publisher;

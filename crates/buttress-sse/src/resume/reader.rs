@@ -6,11 +6,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use pin_project_lite::pin_project;
-use tokio::sync::futures::OwnedNotified;
 
 use crate::{
     Event, EventLog,
     body::reset,
+    drain::Place,
     encode::Block,
     heartbeat::{Silence, up_to},
     resume::{
@@ -31,8 +31,7 @@ pin_project! {
         seat: Option<Seat>,
         #[pin]
         silence: Silence,
-        #[pin]
-        leave: OwnedNotified,
+        place: Place,
     }
 }
 
@@ -65,9 +64,9 @@ impl<L: EventLog> Reader<L> {
         shared: Arc<Shared<L>>,
         seat: Option<Seat>,
     ) -> Self {
-        let silence = Silence::new(settings.heartbeat.clone());
-        let leave = shared.leave();
-        Self { follow, phase: Phase::Opening(arrival), settings, shared, seat, silence, leave }
+        let silence = Silence::new(&settings.heartbeat);
+        let place = Place::new(shared.drain.clone());
+        Self { follow, phase: Phase::Opening(arrival), settings, shared, seat, silence, place }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -78,7 +77,7 @@ impl<L: EventLog> Reader<L> {
         let this = self.as_mut().project();
         let bytes = match *this.phase {
             Phase::Over => return Poll::Ready(None),
-            Phase::Opening(_) if this.shared.is_leaving() => self.as_mut().farewell(),
+            Phase::Opening(_) if this.place.is_draining() => self.as_mut().farewell(),
             // Opening → (Loss | Events)
             Phase::Opening(arrival) => {
                 *this.phase = if arrival == Arrival::Lost { Phase::Loss } else { Phase::Events };
@@ -109,7 +108,7 @@ impl<L: EventLog> Reader<L> {
     fn poll_events(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let this = self.as_mut().project();
         // Events → Over, between two events
-        if this.shared.is_leaving() {
+        if this.place.is_draining() {
             return Poll::Ready(Some(self.farewell()));
         }
         match this.follow.poll_next(cx) {
@@ -124,9 +123,9 @@ impl<L: EventLog> Reader<L> {
                 this.settings.report(&error);
                 Poll::Ready(Some(self.farewell()))
             }
-            // Only who waits need hear of it.
-            Poll::Pending if this.leave.poll(cx).is_ready() => Poll::Ready(Some(self.farewell())),
-            Poll::Pending => this.silence.poll(cx).map(Some),
+            // Only who waits need hear of a drain.
+            Poll::Pending if this.place.wait(cx.waker()) => Poll::Ready(Some(self.farewell())),
+            Poll::Pending => this.silence.poll(&this.settings.heartbeat, cx).map(Some),
         }
     }
 

@@ -75,10 +75,11 @@ impl<L: EventLog> Visit<L> {
         }
     }
 
-    pub(crate) fn waited<B>(&self, waited: Result<(), L::Error>) -> Turn<B, L> {
-        match waited {
-            Ok(()) => Turn::Read,
-            Err(error) => self.failed(&error),
+    /// Whatever the news is, the stream is to be looked at again.
+    pub(crate) fn waited<B>(&self, news: Option<Result<Excerpt, L::Error>>) -> Turn<B, L> {
+        match news {
+            Some(Err(error)) => self.failed(&error),
+            Some(Ok(_)) | None => Turn::Read,
         }
     }
 
