@@ -140,3 +140,16 @@ pub(crate) fn reset(make: Option<&Make>) -> Bytes {
 pub(crate) fn parting(retry: Duration) -> Bytes {
     Event::empty().retry(retry.saturating_add(up_to(retry))).encode()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_stream_costs_at_most_512_bytes() {
+        let body = size_of::<EventBody>() + size_of::<Option<Waker>>();
+        assert!(body <= 512, "{body}");
+    }
+}

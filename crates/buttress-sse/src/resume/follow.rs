@@ -1,6 +1,5 @@
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     vec,
 };
@@ -12,9 +11,8 @@ use pin_project_lite::pin_project;
 use crate::{Cursor, EventLog, Excerpt, StreamKey, StreamState, resume::failure::Failure};
 
 pin_project! {
-    /// One reader's way through a stream of any log.
+    /// One reader's way through a stream of any log, which is always the same.
     pub(crate) struct Follow<L: EventLog> {
-        log: Arc<L>,
         key: StreamKey,
         // The position of the last event that was handed out.
         at: Cursor,
@@ -50,9 +48,9 @@ pub(crate) enum Step<E> {
 }
 
 impl<L: EventLog> Follow<L> {
-    pub(crate) fn new(log: Arc<L>, key: StreamKey, excerpt: Excerpt) -> Self {
+    pub(crate) fn new(key: StreamKey, excerpt: Excerpt) -> Self {
         let Excerpt { state, from, covered: _, events, last } = excerpt;
-        Self { log, key, at: from, state, last, events: events.into_iter(), tail: None, ending: Ending::Nothing }
+        Self { key, at: from, state, last, events: events.into_iter(), tail: None, ending: Ending::Nothing }
     }
 
     /// The position of the last event that was handed out.
@@ -65,7 +63,7 @@ impl<L: EventLog> Follow<L> {
         self.state == StreamState::Finished && self.at.offset() >= self.last
     }
 
-    pub(crate) fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step<L::Error>> {
+    pub(crate) fn poll_next(mut self: Pin<&mut Self>, log: &L, cx: &mut Context<'_>) -> Poll<Step<L::Error>> {
         loop {
             let this = self.as_mut().project();
             if let Some(event) = this.events.next() {
@@ -76,11 +74,11 @@ impl<L: EventLog> Follow<L> {
                 return Poll::Ready(Step::End);
             }
             if self.is_abandoned()
-                && let Err(error) = ready!(self.as_mut().poll_ending(cx))
+                && let Err(error) = ready!(self.as_mut().poll_ending(log, cx))
             {
                 return Poll::Ready(Step::Failed(error));
             }
-            let covered = match ready!(self.as_mut().poll_tail(cx)) {
+            let covered = match ready!(self.as_mut().poll_tail(log, cx)) {
                 Some(Ok(excerpt)) => self.as_mut().take(excerpt),
                 Some(Err(error)) => return Poll::Ready(Step::Failed(error)),
                 // Forgotten: who comes back is told of the loss.
@@ -97,12 +95,12 @@ impl<L: EventLog> Follow<L> {
         self.state == StreamState::Abandoned && self.at.offset() >= self.last
     }
 
-    fn poll_ending(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), L::Error>> {
+    fn poll_ending(self: Pin<&mut Self>, log: &L, cx: &mut Context<'_>) -> Poll<Result<(), L::Error>> {
         let mut this = self.project();
         if let Ending::Nothing = *this.ending {
             let end = this.at.at(this.at.offset() + 1);
             let event = Failure::Interrupted.event(None).encode_at(&end);
-            let write = this.log.finish(this.key, &end, Some(event));
+            let write = log.finish(this.key, &end, Some(event));
             this.ending.set(Ending::Asked { write });
         }
         if let EndingProj::Asked { write } = this.ending.as_mut().project() {
@@ -113,10 +111,10 @@ impl<L: EventLog> Follow<L> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_tail(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Excerpt, L::Error>>> {
+    fn poll_tail(self: Pin<&mut Self>, log: &L, cx: &mut Context<'_>) -> Poll<Option<Result<Excerpt, L::Error>>> {
         let mut this = self.project();
         if this.tail.is_none() {
-            let tail = this.log.tail(this.key, this.at, *this.state, MOST);
+            let tail = log.tail(this.key, this.at, *this.state, MOST);
             this.tail.set(Some(tail));
         }
         let polled = this.tail.as_pin_mut().map(|tail| tail.poll_next(cx));

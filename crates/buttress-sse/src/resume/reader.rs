@@ -111,7 +111,7 @@ impl<L: EventLog> Reader<L> {
         if this.place.is_draining() {
             return Poll::Ready(Some(self.farewell()));
         }
-        match this.follow.poll_next(cx) {
+        match this.follow.poll_next(&this.shared.log, cx) {
             Poll::Ready(Step::Event(event)) => Poll::Ready(Some(event)),
             Poll::Ready(Step::Overtaken) => Poll::Ready(Some(self.loss())),
             Poll::Ready(Step::End) => {

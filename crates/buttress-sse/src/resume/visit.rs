@@ -135,7 +135,7 @@ impl<L: EventLog> Visit<L> {
 
     fn reader<B>(&self, excerpt: Excerpt, arrival: Arrival) -> ResumeBody<B, L> {
         let Self { key, settings, shared, .. } = self;
-        let follow = Follow::new(shared.log.clone(), key.clone(), excerpt);
+        let follow = Follow::new(key.clone(), excerpt);
         let seat = shared.audiences.join(key);
         ResumeBody::events(Reader::new(follow, arrival, settings.clone(), shared.clone(), seat))
     }
