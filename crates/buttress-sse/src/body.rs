@@ -2,7 +2,7 @@ use std::{
     convert::Infallible,
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -66,7 +66,7 @@ impl EventBody {
     }
 
     fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut this = self.project();
+        let this = self.project();
         let Some(reader) = this.reader else {
             return Poll::Ready(None);
         };
@@ -87,7 +87,7 @@ impl EventBody {
         let bytes = match step {
             Step::Event(bytes) | Step::Beat(bytes) => bytes,
             Step::Overtaken => reset(this.reset.as_ref()),
-            Step::Wait => ready!(this.silence.as_mut().poll(this.heartbeat, cx)),
+            Step::Wait => return this.silence.poll(this.heartbeat, cx).map(Some),
             Step::Last(bytes) => {
                 *this.reader = None;
                 bytes

@@ -160,13 +160,22 @@ impl Silence {
         self.poll(heartbeat, cx)
     }
 
+    /// Waits on, nothing having been written. A timer that is set and has not fired is not asked again.
+    #[cfg(feature = "layer")]
+    pub(crate) fn go_on(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.set && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed()) {
+            return Poll::Pending;
+        }
+        self.poll(heartbeat, cx)
+    }
+
     /// Another than before waits from now on.
     #[cfg(feature = "layer")]
     pub(crate) fn hand_over(self: Pin<&mut Self>) {
         *self.project().set = false;
     }
 
-    /// The heartbeat, once the silence has lasted too long.
+    /// The heartbeat, once the silence has lasted too long. With it the next silence begins.
     pub(crate) fn poll(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut this = self.project();
         // Without an interval, or with one that no clock reaches, it lasts for ever.
@@ -181,12 +190,16 @@ impl Silence {
         };
         *this.set = true;
         ready!(sleep.as_mut().poll(cx));
+        let now = Instant::now();
         // It may have been set for an earlier silence.
-        if Instant::now() < due {
+        if now < due {
             sleep.as_mut().reset(due);
-            ready!(sleep.poll(cx));
+            ready!(sleep.as_mut().poll(cx));
         }
-        *this.limit = heartbeat.draw();
+        (*this.since, *this.limit, *this.set) = (Some(now), heartbeat.draw(), false);
+        if let Some(next) = this.limit.and_then(|limit| now.checked_add(limit)) {
+            sleep.reset(next);
+        }
         Poll::Ready(heartbeat.beat())
     }
 }

@@ -212,14 +212,13 @@ impl Follower {
             return Poll::Pending;
         }
         let words = if *this.phase == Phase::Opening {
-            *this.phase = Phase::Events;
+            (*this.phase, *this.spoke) = (Phase::Events, true);
             COMMENT
         } else if mem::take(this.spoke) {
             ready!(this.silence.as_mut().begin(&this.settings.heartbeat, cx))
         } else {
-            ready!(this.silence.as_mut().poll(&this.settings.heartbeat, cx))
+            ready!(this.silence.as_mut().go_on(&this.settings.heartbeat, cx))
         };
-        *this.spoke = true;
         if *this.border == Border::new() {
             *this.lead = Lead::watch();
         }

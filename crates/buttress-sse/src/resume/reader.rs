@@ -1,7 +1,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -92,9 +92,13 @@ impl<L: EventLog> Reader<L> {
                 *this.phase = Phase::Events;
                 self.loss()
             }
-            Phase::Events => match ready!(self.as_mut().poll_events(cx)) {
-                Some(bytes) => bytes,
-                None => return Poll::Ready(None),
+            Phase::Events => match self.as_mut().poll_events(cx) {
+                Poll::Ready(Some(bytes)) => bytes,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    let this = self.project();
+                    return this.silence.poll(&this.settings.heartbeat, cx).map(Some);
+                }
             },
         };
         let this = self.as_mut().project();
@@ -125,7 +129,7 @@ impl<L: EventLog> Reader<L> {
             }
             // Only who waits need hear of a drain.
             Poll::Pending if this.place.wait(cx.waker()) => Poll::Ready(Some(self.farewell())),
-            Poll::Pending => this.silence.poll(&this.settings.heartbeat, cx).map(Some),
+            Poll::Pending => Poll::Pending,
         }
     }
 
