@@ -25,6 +25,7 @@ mod event_source_error;
 #[cfg(feature = "client")]
 mod follow;
 mod frame;
+mod head;
 mod heartbeat;
 #[cfg(feature = "layer")]
 mod heartbeats;

@@ -9,10 +9,10 @@ use pin_project_lite::pin_project;
 
 use crate::{
     Event, EventLog,
-    body::reset,
+    body::{parting, reset},
     drain::Place,
     encode::Block,
-    heartbeat::{Silence, up_to},
+    heartbeat::Silence,
     resume::{
         audience::Seat,
         follow::{Follow, Step},
@@ -148,12 +148,11 @@ impl<L: EventLog> Reader<L> {
         bytes.freeze()
     }
 
-    /// Ends with the wish to come back: up to twice as late, so that those who leave together do
-    /// not return together (SSE-56).
+    /// Ends with the wish to come back (SSE-56).
     fn farewell(self: Pin<&mut Self>) -> Bytes {
-        let retry = self.settings.retry;
+        let words = parting(self.settings.retry);
         self.leave();
-        Event::empty().retry(retry.saturating_add(up_to(retry))).encode()
+        words
     }
 
     fn leave(self: Pin<&mut Self>) {

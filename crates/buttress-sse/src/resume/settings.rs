@@ -1,13 +1,14 @@
-use std::{
-    error::Error,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use http::request::Parts;
 use tokio::task::JoinSet;
 
-use crate::{Drain, Heartbeat, StreamKey, heartbeat::Make, resume::audience::Audiences};
+use crate::{
+    Drain, Heartbeat, StreamKey,
+    heartbeat::Make,
+    resume::audience::Audiences,
+    sync::{Mutex, lock},
+};
 
 /// What was chosen once for all requests.
 #[derive(Clone)]
@@ -52,7 +53,7 @@ impl<L> Shared<L> {
 
     /// Starts a task that is aborted with the last holder of this.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }

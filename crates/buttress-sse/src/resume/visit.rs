@@ -6,6 +6,7 @@ use http_body::Body;
 
 use crate::{
     Claim, Cursor, EventLog, Excerpt, MalformedCursor, ResumeBody, StreamKey, StreamState,
+    head::is_event_stream,
     resume::{
         answer::{self, Verdict, judge},
         follow::Follow,
@@ -94,7 +95,7 @@ impl<L: EventLog> Visit<L> {
         B::Data: Send,
     {
         match answered {
-            Ok(response) if answer::is_event_stream(&response) => Ok(self.begin(response, tenure)),
+            Ok(response) if is_event_stream(&response) => Ok(self.begin(response, tenure)),
             answered => {
                 self.give_up(tenure);
                 answered.map(|response| response.map(|body| ResumeBody::answer(Answer::inner(body))))

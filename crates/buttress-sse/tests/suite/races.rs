@@ -21,7 +21,7 @@ fn cuts(seed: u64) -> impl Iterator<Item = usize> {
 
 /// Now and then the other threads go first.
 fn pause(number: u64) {
-    if number % 7 == 0 {
+    if number.is_multiple_of(7) {
         thread::yield_now();
     }
 }
