@@ -8,7 +8,8 @@ use crate::{Cursor, StreamKey};
 /// Keeps the events of many streams, for readers that come back.
 ///
 /// A stream has one producer, who holds it under a lease, and any number of readers. Every
-/// operation is one atomic step, so that a store behind a network needs one round trip for it.
+/// operation is one atomic step, so that a store behind a network needs one round trip for it, and
+/// no call tells a time of day: leases and ages are counted by the log's own clock.
 /// An operation takes effect when it is called or while its future is polled, as the log likes;
 /// a future that is dropped leaves it done or not done, never half.
 ///
