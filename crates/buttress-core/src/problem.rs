@@ -6,7 +6,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Body, CorrelationId, RetryAfter};
 
@@ -40,6 +40,7 @@ pub struct Problem {
     retryable: bool,
     retry_after: Option<Duration>,
     layer: Option<&'static str>,
+    kind: &'static str,
 }
 
 impl Problem {
@@ -49,7 +50,16 @@ impl Problem {
     /// caller, so it holds no internals (ENV-4).
     #[must_use]
     pub fn new(status: StatusCode, code: ProblemCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), details: None, retryable: false, retry_after: None, layer: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            details: None,
+            retryable: false,
+            retry_after: None,
+            layer: None,
+            kind: "about:blank",
+        }
     }
 
     /// Adds what programs may want to know beside the code.
@@ -84,6 +94,14 @@ impl Problem {
     #[must_use]
     pub fn refused_by(mut self, layer: &'static str) -> Self {
         self.layer = Some(layer);
+        self
+    }
+
+    /// Gives it a problem type of its own: a URI, which RFC 9457 calls `type`. Details that are an object then stand beside
+    /// the other members of problem details as well, where the definition of the type looks for them.
+    #[must_use]
+    pub fn kind(mut self, uri: &'static str) -> Self {
+        self.kind = uri;
         self
     }
 
@@ -135,7 +153,7 @@ impl Problem {
     #[must_use]
     pub fn to_problem_json(&self, correlation_id: Option<&CorrelationId>) -> Bytes {
         let details = ProblemDetails {
-            kind: "about:blank",
+            kind: self.kind,
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.message,
@@ -144,8 +162,11 @@ impl Problem {
             details: self.details.as_ref(),
             retryable: self.retryable,
             correlation_id: correlation_id.map(CorrelationId::as_str),
+            members: self.details.as_ref().and_then(Value::as_object).filter(|_| self.kind != "about:blank"),
         };
-        serde_json::to_vec(&details).expect("strings, numbers and JSON values always serialise").into()
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, &details).expect("strings, numbers and JSON values always serialise");
+        json.into()
     }
 
     /// The answer of a layer that refuses: status, `Retry-After`, a problem+json body, and `self` as an extension.
@@ -180,6 +201,8 @@ struct ProblemDetails<'a> {
     retryable: bool,
     #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'a str>,
+    #[serde(flatten)]
+    members: Option<&'a Map<String, Value>>,
 }
 
 /// The stable name of a kind of problem: lower snake_case, at most 63 characters.
@@ -278,6 +301,17 @@ mod tests {
                 "details": [{ "field": "prompt", "problem": "is empty" }],
             })
         );
+    }
+
+    // RLM-8
+    #[test]
+    fn a_type_of_its_own_has_its_members_beside_the_others() {
+        let details = serde_json::json!({ "violated-policies": ["user"] });
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, CODE, "no").details(details.clone());
+        assert_eq!(parse(&problem.to_problem_json(None))["violated-policies"], Value::Null);
+        let json = parse(&problem.kind("https://example.org/quota").to_problem_json(None));
+        assert_eq!((&json["type"], &json["details"]), (&"https://example.org/quota".into(), &details));
+        assert_eq!(json["violated-policies"], serde_json::json!(["user"]));
     }
 
     // ENV-7
