@@ -4,8 +4,8 @@ use crate::{ClientAddr, Head, Key};
 
 /// Finds the key of a request for one limit.
 ///
-/// Any closure from a [`Head`] to `Option<Key>` does; `None` means that the limit is not about this request. So does a
-/// [`ClientAddr`], and [`or`](Self::or) puts two in order. Keys come from whoever was authenticated, or from the address
+/// [`by`] makes one of a closure, [`by_extension`] of whoever was authenticated, and a [`ClientAddr`] is one; [`or`](Self::or)
+/// puts two in order. Keys come from whoever was authenticated, or from the address
 /// of the connection: never take one from a header that the caller wrote (RLM-12).
 ///
 /// # Examples
@@ -41,12 +41,33 @@ pub trait KeyBy: Send + Sync + 'static {
     }
 }
 
-impl<F> KeyBy for F
+/// By whatever a closure finds in the request; `None` means that the limit is not about it.
+///
+/// # Examples
+///
+/// ```
+/// use buttress_rate_limit::{Key, Limit, by};
+///
+/// let per_path = Limit::new("path", "100/s".parse()?, by(|head| Some(Key::text(head.path()))));
+/// # Ok::<(), buttress_rate_limit::InvalidQuota>(())
+/// ```
+pub fn by<F>(key: F) -> By<F>
+where
+    F: for<'a> Fn(&Head<'a>) -> Option<Key<'a>> + Send + Sync + 'static,
+{
+    By(key)
+}
+
+/// A closure that finds keys: what [`by`] makes.
+#[derive(Clone, Copy)]
+pub struct By<F>(F);
+
+impl<F> KeyBy for By<F>
 where
     F: for<'a> Fn(&Head<'a>) -> Option<Key<'a>> + Send + Sync + 'static,
 {
     fn key<'a>(&self, head: &Head<'a>) -> Result<Option<Key<'a>>, NoKey> {
-        Ok(self(head))
+        Ok(self.0(head))
     }
 }
 
@@ -61,21 +82,19 @@ impl KeyBy for ClientAddr {
 pub fn by_extension<T: Any + Send + Sync>(
     key: impl for<'a> Fn(&'a T) -> Key<'a> + Send + Sync + 'static,
 ) -> impl KeyBy {
-    keyed(move |head| head.extensions().get::<T>().map(&key))
-}
-
-/// Tells the compiler that a closure's key borrows from the request.
-fn keyed<F>(key: F) -> F
-where
-    F: for<'a> Fn(&Head<'a>) -> Option<Key<'a>>,
-{
-    key
+    by(move |head| head.extensions().get::<T>().map(&key))
 }
 
 /// One bucket for all requests.
 #[must_use]
 pub fn by_nothing() -> impl KeyBy {
-    keyed(|_| Some(Key::EVERYBODY))
+    by(|_| Some(Key::EVERYBODY))
+}
+
+impl<F> fmt::Debug for By<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("By")
+    }
 }
 
 /// The first key of two that there is: what [`KeyBy::or`] makes.

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod advice;
 mod body;
 mod client_addr;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod core;
 mod decide;
 mod fields;
@@ -28,10 +31,13 @@ mod settings;
 mod shared_quota;
 mod slots;
 mod store;
+mod structured;
 mod sync;
 mod tab;
 mod telemetry;
+mod throttle;
 
+pub use advice::{Advice, ToldLimit, ToldPolicy};
 pub use body::ResponseBody;
 pub use client_addr::{ClientAddr, ListHeader};
 pub use fields::Fields;
@@ -40,7 +46,7 @@ pub use gcra::{Standing, Wait};
 pub use head::Head;
 pub use invalid::InvalidLimits;
 pub use key::Key;
-pub use key_by::{KeyBy, NoKey, Or, by_extension, by_nothing};
+pub use key_by::{By, KeyBy, NoKey, Or, by, by_extension, by_nothing};
 pub use layer::RateLimitLayer;
 pub use limit::{Answer, Failure, Limit, Reason, Settlement};
 pub use memory::{InvalidCapacity, MemoryStore, Table};
@@ -51,3 +57,4 @@ pub use service::RateLimit;
 pub use shared_quota::{QuotaSource, SharedQuota};
 pub use store::{Act, Ask, Asks, Decision, MOST_LIMITS, RateStore, Reply};
 pub use tab::Tab;
+pub use throttle::{Throttle, ThrottleFuture, ThrottleLayer};

@@ -3,6 +3,7 @@ use metrics::{SharedString, counter};
 use crate::Failure;
 
 const REFUSED: &str = "buttress_rate_limit_refused_total";
+const THROTTLED: &str = "buttress_throttle_refused_total";
 const FAILED: &str = "buttress_rate_limit_store_failures_total";
 
 /// A request that a limit refused, or would have refused.
@@ -19,4 +20,9 @@ pub(crate) fn failed(limit: &'static str, failure: Failure) {
         Failure::Local => "local",
     };
     counter!(FAILED, "limit" => SharedString::const_str(limit), "outcome" => outcome).increment(1);
+}
+
+/// A call that would have had to wait too long.
+pub(crate) fn throttled() {
+    counter!(THROTTLED).increment(1);
 }

@@ -5,3 +5,5 @@ use crate::Failure;
 pub(crate) fn refused(_: &'static str, _: bool) {}
 
 pub(crate) fn failed(_: &'static str, _: Failure) {}
+
+pub(crate) fn throttled() {}
