@@ -150,7 +150,7 @@ fn walk(entries: impl Iterator<Item = Option<IpAddr>>, peer: IpAddr, trusted: &[
     let mut entries = entries.take(MOST_HOPS);
     while trusts(trusted, client) {
         let Some(Some(addr)) = entries.next() else { break };
-        client = addr;
+        client = addr.to_canonical();
     }
     client
 }

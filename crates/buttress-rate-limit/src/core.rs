@@ -46,9 +46,9 @@ pub(crate) struct Gathered<'a, L> {
     pub(crate) permits: Vec<Permit>,
     pub(crate) told: Vec<Told>,
     /// Concurrency limits that have no place left.
-    pub(crate) full: Option<(Names, Reason)>,
+    pub(crate) full: Option<Box<(Names, Reason)>>,
     /// Concurrency limits that would have none left, if they were enforced.
-    pub(crate) shadow: Option<Names>,
+    pub(crate) shadow: Option<Box<Names>>,
     /// Whether a limit panicked that is then closed.
     pub(crate) failed: bool,
 }
@@ -78,22 +78,13 @@ impl<St: RateStore> Core<St> {
 
     /// Asks each limit what it wants of this request. A limit that panics counts as failed, the others are asked (RLM-16).
     #[inline]
-    pub(crate) fn gather<'a>(&'a self, head: &Head<'a>) -> Result<Gathered<'a, St::Limit>, NoKey> {
-        let mut gathered = Gathered {
-            asks: Asks::new(),
-            index: [0; MOST_LIMITS],
-            permits: Vec::new(),
-            told: Vec::new(),
-            full: None,
-            shadow: None,
-            failed: false,
-        };
+    pub(crate) fn gather<'a>(&'a self, head: &Head<'a>, gathered: &mut Gathered<'a, St::Limit>) -> Result<(), NoKey> {
         let mut next = 0;
         while next < self.limits.len() {
             let asked = catch_unwind(AssertUnwindSafe(|| {
                 while let Some(armed) = self.limits.get(next) {
                     next += 1;
-                    self.ask(next - 1, armed, head, &mut gathered)?;
+                    self.ask(next - 1, armed, head, gathered)?;
                 }
                 Ok(())
             }));
@@ -106,7 +97,7 @@ impl<St: RateStore> Core<St> {
                 }
             }
         }
-        Ok(gathered)
+        Ok(())
     }
 
     #[inline]
@@ -171,7 +162,7 @@ impl<St: RateStore> Core<St> {
         }
         match permit {
             Some(permit) => gathered.permits.push(permit),
-            None => gathered.full.get_or_insert((Names::default(), limit.reason)).0.push(limit.name),
+            None => gathered.full.get_or_insert_with(|| Box::new((Names::default(), limit.reason))).0.push(limit.name),
         }
     }
 
@@ -213,6 +204,19 @@ impl<St: RateStore> Core<St> {
 }
 
 impl<L> Gathered<'_, L> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            asks: Asks::new(),
+            index: [0; MOST_LIMITS],
+            permits: Vec::new(),
+            told: Vec::new(),
+            full: None,
+            shadow: None,
+            failed: false,
+        }
+    }
+
     /// The asks without their keys, and how many there are.
     pub(crate) fn terms(&self) -> ([Term; MOST_LIMITS], usize) {
         let mut terms = [Term::NOTHING; MOST_LIMITS];

@@ -145,7 +145,15 @@ impl Line {
         Self { bytes: [0; 8 * (LONGEST_NAME + 64)], len: 0 }
     }
 
-    fn text(&mut self, text: &[u8]) {
+    /// Of a length that the compiler knows, so that it needs no call.
+    #[inline]
+    fn text<const N: usize>(&mut self, text: &[u8; N]) {
+        *self.bytes[self.len..].first_chunk_mut().expect("there is room for the longest line") = *text;
+        self.len += N;
+    }
+
+    #[inline]
+    fn slice(&mut self, text: &[u8]) {
         self.bytes[self.len..][..text.len()].copy_from_slice(text);
         self.len += text.len();
     }
@@ -155,12 +163,16 @@ impl Line {
             self.text(b", ");
         }
         self.text(b"\"");
-        self.text(name.as_bytes());
+        self.slice(name.as_bytes());
         self.text(b"\"");
     }
 
-    fn parameter(&mut self, name: &[u8], number: u64) {
+    #[inline]
+    fn parameter(&mut self, name: &[u8; 3], number: u64) {
         self.text(name);
+        if number < 10 {
+            return self.digit(number);
+        }
         let (mut digits, mut at, mut left) = ([0; 20], 20, number);
         loop {
             at -= 1;
@@ -170,7 +182,11 @@ impl Line {
                 break;
             }
         }
-        self.text(&digits[at..]);
+        self.slice(&digits[at..]);
+    }
+
+    fn digit(&mut self, digit: u64) {
+        self.text(&[b'0' + u8::try_from(digit).expect("a digit")]);
     }
 
     fn value(&self) -> HeaderValue {

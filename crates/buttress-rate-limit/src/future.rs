@@ -87,8 +87,8 @@ where
     S: Service<Request<ReqB>>,
     St: RateStore,
 {
-    pub(crate) fn refused(refusal: Refusal) -> Self {
-        Self { state: State::Refused { refusal: Some(Box::new(refusal)) } }
+    pub(crate) fn refused(refusal: Box<Refusal>) -> Self {
+        Self { state: State::Refused { refusal: Some(refusal) } }
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use crate::key::{Key, Part};
 
 /// So many words are hashed in one go; longer keys go on with the hash so far as a word.
-const BLOCK: usize = 14;
+const BLOCK: usize = 16;
 
 /// The random numbers.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(crate) struct Hasher {
 }
 
 /// A hash under way.
+#[derive(Clone, Copy)]
 struct State<'a> {
     hasher: &'a Hasher,
     sum: u128,
@@ -37,63 +38,55 @@ impl Hasher {
 
     #[inline]
     pub(crate) fn hash(&self, key: &Key<'_>) -> u64 {
-        let mut state = State { hasher: self, sum: self.start, words: 0 };
-        state.part(&key.first);
-        if key.second != Part::Nothing {
-            state.part(&key.second);
-        }
-        state.finish()
+        let state = State { hasher: self, sum: self.start, words: 0 }.part(&key.first);
+        let state = if key.second == Part::Nothing { state } else { state.part(&key.second) };
+        high_half(state.sum)
     }
 }
 
 impl State<'_> {
     /// The kind and the length first, so that no two keys are the same words.
     #[inline]
-    fn part(&mut self, part: &Part<'_>) {
+    fn part(self, part: &Part<'_>) -> Self {
         match *part {
             Part::Nothing => self.word(0),
             Part::Bytes(bytes) => self.bytes(bytes),
-            Part::Number(number) => {
-                self.word(1);
-                self.word(number);
-            }
-            Part::Network { high, low, prefix } => {
-                self.word(2 | u64::from(prefix) << 8);
-                self.word(high);
-                self.word(low);
-            }
+            Part::Number(number) => self.word(1).word(number),
+            // An IPv4 address, or a prefix of at most 64 bits, has nothing in the other half.
+            Part::Network { high: 0, low, prefix } => self.word(4 | u64::from(prefix) << 8).word(low),
+            Part::Network { high, low: 0, prefix } => self.word(5 | u64::from(prefix) << 8).word(high),
+            Part::Network { high, low, prefix } => self.word(2 | u64::from(prefix) << 8).word(high).word(low),
         }
     }
 
     #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.word(3 | (bytes.len() as u64) << 8);
+    fn bytes(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.word(u64::from_le_bytes(*word));
-        }
-        if !rest.is_empty() {
-            self.word(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        let state = words.iter().fold(self.word(3 | (bytes.len() as u64) << 8), |state, word| state.word(u64::from_le_bytes(*word)));
+        match (bytes.last_chunk::<8>(), rest.len()) {
+            (_, 0) => state,
+            // The last eight bytes overlap with the word before, which changes nothing: the length is a part of the hash.
+            (Some(last), _) => state.word(u64::from_le_bytes(*last)),
+            (None, _) => state.word(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))),
         }
     }
 
     #[inline]
-    fn word(&mut self, word: u64) {
-        if self.words == BLOCK {
-            let so_far = high_half(self.sum);
-            self.sum = self.hasher.start.wrapping_add(self.hasher.factors[0].wrapping_mul(u128::from(so_far)));
-            self.words = 1;
-        }
-        self.sum = self.sum.wrapping_add(self.hasher.factors[self.words].wrapping_mul(u128::from(word)));
-        self.words += 1;
+    fn word(self, word: u64) -> Self {
+        let Self { hasher, sum, words } = if self.words < BLOCK { self } else { self.next_block() };
+        let factor = hasher.factors[words];
+        Self { hasher, sum: sum.wrapping_add(factor.wrapping_mul(u128::from(word))), words: words + 1 }
     }
 
-    #[inline]
-    fn finish(&self) -> u64 {
-        high_half(self.sum)
+    #[cold]
+    fn next_block(self) -> Self {
+        let Self { hasher, sum, .. } = self;
+        let so_far = u128::from(high_half(sum));
+        Self { hasher, sum: hasher.start.wrapping_add(hasher.factors[0].wrapping_mul(so_far)), words: 1 }
     }
 }
 
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "it is the high half")]
 fn high_half(sum: u128) -> u64 {
     (sum >> 64) as u64

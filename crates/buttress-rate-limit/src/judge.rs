@@ -23,7 +23,7 @@ pub(crate) struct Pass<St: RateStore> {
 
 pub(crate) enum Verdict<St: RateStore> {
     Pass(Pass<St>),
-    Refuse(Refusal),
+    Refuse(Box<Refusal>),
     Wait(Box<Pending<St>>),
 }
 
@@ -50,13 +50,11 @@ impl<St: RateStore> Judge<'_, St> {
         if self.settings.exempt.as_ref().is_some_and(|exempt| exempt(head)) {
             return Verdict::Pass(Pass::plain());
         }
-        let mut gathered = match self.core.gather(head) {
-            Ok(gathered) => gathered,
-            Err(error) => {
-                telemetry::no_key(&error);
-                return self.refuse(Why::NoKey(error), Written::default(), head);
-            }
-        };
+        let mut gathered = Gathered::new();
+        if let Err(error) = self.core.gather(head, &mut gathered) {
+            telemetry::no_key(&error);
+            return self.refuse(Why::NoKey(error), Written::default(), head);
+        }
         if let Some(refusal) = self.without_asking(&gathered, head) {
             return refusal;
         }
@@ -90,10 +88,10 @@ impl<St: RateStore> Judge<'_, St> {
         if gathered.failed {
             return Some(self.refuse(Why::Store, Written::default(), head));
         }
-        if let Some(shadow) = gathered.shadow {
-            telemetry::tell(&Refused::new(shadow, true, None), self.settings);
+        if let Some(shadow) = &gathered.shadow {
+            telemetry::tell(&Refused::new(**shadow, true, None), self.settings);
         }
-        let (names, reason) = gathered.full?;
+        let (names, reason) = **gathered.full.as_ref()?;
         let wait = self.with_jitter(Duration::from_secs(1), head);
         telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
         let written = Written::of(self.settings.fields, &gathered.told);
@@ -102,7 +100,7 @@ impl<St: RateStore> Judge<'_, St> {
 
     #[cold]
     fn refuse(&self, why: Why, written: Written, head: &Head<'_>) -> Verdict<St> {
-        Verdict::Refuse(Refusal::new(why, written, head, self.settings))
+        Verdict::Refuse(Box::new(Refusal::new(why, written, head, self.settings)))
     }
 
     fn wait(&self, deciding: St::Deciding, gathered: Gathered<'_, St::Limit>) -> Pending<St> {
@@ -124,7 +122,7 @@ impl<St: RateStore> Judge<'_, St> {
         outcome: Result<Decision, Option<St::Error>>,
         pending: Pending<St>,
         head: &Head<'_>,
-    ) -> Result<Pass<St>, Refusal> {
+    ) -> Result<Pass<St>, Box<Refusal>> {
         let Pending { deciding: _, time_out: _, terms, len, keys, told, permits } = pending;
         let terms = &terms[..len];
         let written = self.read(outcome, terms, |i| keys.get(i).cloned(), told, head)?;
@@ -149,14 +147,14 @@ impl<St: RateStore> Judge<'_, St> {
         key: impl Fn(usize) -> Option<OwnedKey>,
         told: Vec<Told>,
         head: &Head<'_>,
-    ) -> Result<Written, Refusal> {
+    ) -> Result<Written, Box<Refusal>> {
         match outcome {
             Ok(decision) => self.conclude(&decision, terms, told, head),
             Err(error) => {
                 telemetry::store_failed(error.as_ref().map(|error| error as &dyn std::error::Error));
                 match self.core.without_store(terms, key) {
                     Ok((terms, decision)) => self.conclude(&decision, &terms, told, head),
-                    Err(why) => Err(Refusal::new(why, Written::default(), head, self.settings)),
+                    Err(why) => Err(Box::new(Refusal::new(why, Written::default(), head, self.settings))),
                 }
             }
         }
@@ -169,7 +167,7 @@ impl<St: RateStore> Judge<'_, St> {
         terms: &[Term],
         told: Vec<Told>,
         head: &Head<'_>,
-    ) -> Result<Written, Refusal> {
+    ) -> Result<Written, Box<Refusal>> {
         let mut found = Found::default();
         if !decision.all_fit() {
             for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
@@ -186,7 +184,7 @@ impl<St: RateStore> Judge<'_, St> {
         let wait = found.wait.map(|wait| self.with_jitter(wait, head));
         telemetry::tell(&Refused::new(names, false, wait), self.settings);
         let why = wait.map_or(Why::Never { names }, |wait| Why::Limits { names, reason, wait });
-        Err(Refusal::new(why, written, head, self.settings))
+        Err(Box::new(Refusal::new(why, written, head, self.settings)))
     }
 
     #[inline]
