@@ -3,7 +3,7 @@
 mod extract;
 mod routes;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{future::ready, io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -25,6 +25,16 @@ use tracing::warn;
 /// routes.
 pub fn app(gateway: Gateway) -> Router {
     Router::new()
+        .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .layer(map_request(route))
+        .layer(RequestLogLayer::new())
+        .layer(CorrelationLayer::new())
+        .layer(map_request(peer))
+        .with_state(gateway)
+}
+
+fn routes() -> Router<Gateway> {
+    Router::new()
         .route("/", get(routes::page))
         .route("/assets/{name}", get(routes::asset))
         .route("/api/images", post(routes::create_image))
@@ -37,12 +47,6 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
         .layer(gateway.heartbeats())
-        .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
-        .layer(map_request(route))
-        .layer(RequestLogLayer::new())
-        .layer(CorrelationLayer::new())
-        .layer(map_request(peer))
-        .with_state(gateway)
 }
 
 /// Serves until `shutdown`, then drains: no new connections, running requests finish, event streams end at the border

@@ -21,11 +21,11 @@ fn resident() -> usize {
 
 // RLM-10
 #[tokio::test(start_paused = true)]
-async fn ten_million_keys_against_a_bound_of_a_million_take_no_more_memory() {
-    let (store, quota) = (MemoryStore::new(1_000_000).unwrap(), quota("10/min"));
+async fn ten_times_as_many_keys_as_there_is_room_for_take_no_more_memory() {
+    let (store, quota) = (MemoryStore::new(100_000).unwrap(), quota("10/min"));
     let limit = store.open("address");
     let before = resident();
-    for number in 0..10_000_000 {
+    for number in 0..1_000_000 {
         take(&store, &limit, Key::number(number), quota);
     }
     let grown = resident().saturating_sub(before);
