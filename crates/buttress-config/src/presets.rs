@@ -56,9 +56,7 @@ impl RatePreset {
 }
 
 /// A rate in the words of `parse`, the name of a preset, or `off`, which is `None`.
-pub fn rate<T, E: Display>(
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> impl FnOnce(&str) -> Result<Option<T>, String> {
+pub fn rate<T, E: Display>(parse: impl FnOnce(&str) -> Result<T, E>) -> impl FnOnce(&str) -> Result<Option<T>, String> {
     move |text| {
         if text == "off" {
             return Ok(None);
@@ -71,7 +69,7 @@ pub fn rate<T, E: Display>(
 pub fn some_rate<T, E: Display>(parse: impl FnOnce(&str) -> Result<T, E>) -> impl FnOnce(&str) -> Result<T, String> {
     move |text| {
         let preset = ALL.iter().find(|preset| preset.name == text);
-        parse(preset.map_or(text, RatePreset::rate)).map_err(|error| {
+        parse(preset.map_or(text, |preset| preset.rate)).map_err(|error| {
             let names: Vec<_> = ALL.iter().map(RatePreset::name).collect();
             format!("{error}, or is one of {}", names.join(", "))
         })

@@ -165,7 +165,8 @@ mod tests {
     use super::*;
 
     fn advice(pairs: &[(&'static str, &str)]) -> Advice {
-        let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+        let pairs =
+            pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
         let mut headers = HeaderMap::new();
         pairs.for_each(|(name, value)| _ = headers.append(name, value));
         Advice::of(&headers)
@@ -201,7 +202,15 @@ mod tests {
     // RLM-7
     #[test]
     fn malformed_fields_and_those_out_of_a_cache_are_ignored() {
-        for bad in [r#"a;r=0;t=5"#, r#""a";r=-1;t=5"#, r#""a";t=5"#, r#""a";r="0";t=5"#, r#""a";r=0;t=1.5"#, r#""a";r=0;t=5;pk=1"#, "limit=0"] {
+        for bad in [
+            r#"a;r=0;t=5"#,
+            r#""a";r=-1;t=5"#,
+            r#""a";t=5"#,
+            r#""a";r="0";t=5"#,
+            r#""a";r=0;t=1.5"#,
+            r#""a";r=0;t=5;pk=1"#,
+            "limit=0",
+        ] {
             assert_eq!(wait(&[("ratelimit", bad)]), None, "{bad}");
         }
         for bad in [r#""a";w=5"#, r#""a";q=1;w=0"#, r#""a";q=1;qu=requests"#, r#""a";q=x"#] {

@@ -114,7 +114,9 @@ impl ClientAddr {
     pub fn find(&self, head: &Head<'_>) -> Result<IpAddr, NoKey> {
         match &self.source {
             Source::Peer => peer(head),
-            Source::Hops(header, proxies) => header.nth(head.headers(), usize::from(proxies.get())).ok_or(NoKey::TooFewHops),
+            Source::Hops(header, proxies) => {
+                header.nth(head.headers(), usize::from(proxies.get())).ok_or(NoKey::TooFewHops)
+            }
             Source::Behind(header, trusted) => Ok(header.walk(head.headers(), peer(head)?, trusted)),
             Source::Single(header, trusted) => {
                 let peer = peer(head)?;

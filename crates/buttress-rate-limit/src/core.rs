@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::{
-    Act, Asks, Decision, Failure, Head, InvalidLimits, Limit, MOST_LIMITS, MemoryStore, NoKey, Quota, RateStore, Reason,
+    Act, Asks, Decision, Failure, Head, InvalidLimits, Limit, MOST_LIMITS, MemoryStore, NoKey, Quota, RateStore,
+    Reason,
     fields::Told,
     hash::Hasher,
     in_flight::Permit,

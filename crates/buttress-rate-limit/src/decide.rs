@@ -83,7 +83,8 @@ fn many(asks: &Asks<'_, Arc<Table>>, now: u64) -> Decision {
     let mut guards: [Option<MutexGuard<'_, Slots>>; MOST_LIMITS] = [const { None }; MOST_LIMITS];
     let mut guard_of = [0; MOST_LIMITS];
     for (nth, i) in order.iter().enumerate() {
-        match nth.checked_sub(1).map(|before| order[before]).filter(|before| spot(*before).order() == spot(*i).order()) {
+        match nth.checked_sub(1).map(|before| order[before]).filter(|before| spot(*before).order() == spot(*i).order())
+        {
             Some(same) => guard_of[*i] = guard_of[same],
             None => {
                 guards[nth] = Some(spot(*i).lock());
@@ -112,7 +113,9 @@ fn settle<'a>(
     if !granted {
         let mut which = [0; MOST_LIMITS];
         asks.zip(&mut which).for_each(|((_, _, guard), kept)| *kept = guard);
-        for ((change, _), guard) in changes.iter().zip(which).rev().filter_map(|(change, guard)| Some(((*change)?, guard))) {
+        for ((change, _), guard) in
+            changes.iter().zip(which).rev().filter_map(|(change, guard)| Some(((*change)?, guard)))
+        {
             change.undo(guards[guard].as_mut().expect("its set is locked"));
         }
     }

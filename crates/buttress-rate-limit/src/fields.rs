@@ -223,13 +223,17 @@ mod tests {
         assert_eq!(
             written(Fields::Draft, &[user, daily, streams]),
             pairs(&[
-                ("ratelimit-policy", r#""user";q=60;w=60, "daily";q=1000;w=86400, "streams";q=10;qu="concurrent-requests""#),
+                (
+                    "ratelimit-policy",
+                    r#""user";q=60;w=60, "daily";q=1000;w=86400, "streams";q=10;qu="concurrent-requests""#
+                ),
                 ("ratelimit", r#""user";r=18;t=1, "daily";r=1000;t=0, "streams";r=7"#),
             ])
         );
-        assert_eq!(written(Fields::Legacy, &[user, daily]), pairs(&[
-            ("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "18"), ("x-ratelimit-reset", "1"),
-        ]));
+        assert_eq!(
+            written(Fields::Legacy, &[user, daily]),
+            pairs(&[("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "18"), ("x-ratelimit-reset", "1"),])
+        );
         assert_eq!(written(Fields::Both, &[user]).len(), 5);
         assert!(written(Fields::None, &[user]).is_empty() && written(Fields::Both, &[]).is_empty());
     }
@@ -242,7 +246,10 @@ mod tests {
     #[test]
     fn the_longest_line_has_room() {
         let quota = "4294967295/day burst 4294967295".parse().unwrap();
-        let longest = Told { more_in: u64::MAX, ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), None) };
+        let longest = Told {
+            more_in: u64::MAX,
+            ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), None)
+        };
         let longest = Told { name: &longest.name[..LONGEST_NAME], ..longest };
         assert_eq!(written(Fields::Draft, &[longest; MOST_LIMITS]).len(), 2);
         let concurrent = Told { name: longest.name, ..Told::concurrent("", u32::MAX, u32::MAX) };

@@ -48,7 +48,9 @@ fn node(text: &str) -> Option<IpAddr> {
 fn is_port(port: &str) -> bool {
     match port.strip_prefix('_') {
         Some(hidden) => !hidden.is_empty() && hidden.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
-        None => (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => {
+            (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+        }
     }
 }
 
@@ -114,7 +116,8 @@ fn node_of(element: &[u8]) -> Option<IpAddr> {
 /// A value without its quotes. Escapes are no part of any address: a value that has some is kept as it is.
 fn unquoted(value: &str) -> Option<&str> {
     match value.strip_prefix('"') {
-        None => (!value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\,;=".contains(&b))).then_some(value),
+        None => (!value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\,;=".contains(&b)))
+            .then_some(value),
         Some(rest) => {
             let inner = rest.strip_suffix('"')?;
             let bytes = inner.as_bytes();
@@ -157,7 +160,10 @@ mod tests {
     #[test]
     fn all_lines_are_one_list_and_the_last_entry_comes_first() {
         assert_eq!(xff(&["192.0.2.1, 192.0.2.2", "192.0.2.3"]), ["192.0.2.3", "192.0.2.2", "192.0.2.1"]);
-        assert_eq!(forwarded(&["for=192.0.2.1,for=192.0.2.2", "for=192.0.2.3"]), ["192.0.2.3", "192.0.2.2", "192.0.2.1"]);
+        assert_eq!(
+            forwarded(&["for=192.0.2.1,for=192.0.2.2", "for=192.0.2.3"]),
+            ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
+        );
     }
 
     // IPA-4, IPA-6
@@ -174,10 +180,30 @@ mod tests {
             assert_eq!(xff(&[entry]), [addr], "{entry}");
         }
         for bad in [
-            "", "unknown", "_hidden", "garbage", "192.0.2", "192.0.2.256", "0300.0.2.1", "0xc0.0.2.1", "3221225985",
-            "192.0.2.01", "192.0.2.1:", "192.0.2.1:x", "192.0.2.1:65536", "192.0.2.1:+80", "[192.0.2.1]", "[2001:db8::1",
-            "2001:db8::1]", "[2001:db8::1]443", "fe80::1%eth0", "[fe80::1%25eth0]", "192.0.2.1 192.0.2.2", "\"192.0.2.1\"",
-            "::1::1", "１92.0.2.1",
+            "",
+            "unknown",
+            "_hidden",
+            "garbage",
+            "192.0.2",
+            "192.0.2.256",
+            "0300.0.2.1",
+            "0xc0.0.2.1",
+            "3221225985",
+            "192.0.2.01",
+            "192.0.2.1:",
+            "192.0.2.1:x",
+            "192.0.2.1:65536",
+            "192.0.2.1:+80",
+            "[192.0.2.1]",
+            "[2001:db8::1",
+            "2001:db8::1]",
+            "[2001:db8::1]443",
+            "fe80::1%eth0",
+            "[fe80::1%25eth0]",
+            "192.0.2.1 192.0.2.2",
+            "\"192.0.2.1\"",
+            "::1::1",
+            "１92.0.2.1",
         ] {
             assert_eq!(xff(&[bad]), ["-"], "{bad}");
         }
@@ -209,7 +235,14 @@ mod tests {
     #[test]
     fn broken_quotes_on_the_left_cannot_swallow_what_the_proxy_wrote() {
         for forged in [
-            r#"for=""#, r#"for="192.0.2.1"#, r#"""#, r#"for="192.0.2.1\""#, r#"for="\\"#, r#"for=192.0.2.1;by=""#, r#"\"#, r#"for="\"#,
+            r#"for=""#,
+            r#"for="192.0.2.1"#,
+            r#"""#,
+            r#"for="192.0.2.1\""#,
+            r#"for="\\"#,
+            r#"for=192.0.2.1;by=""#,
+            r#"\"#,
+            r#"for="\"#,
         ] {
             for own in ["for=198.51.100.7", r#"for="[2001:db8::7]:1";host="x\", for=192.0.2.66;\"""#] {
                 let seen = forwarded(&[&format!("{forged}, {own}")]);

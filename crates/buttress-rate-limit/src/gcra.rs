@@ -205,10 +205,8 @@ mod tests {
     fn there_is_no_edge_at_which_two_windows_meet() {
         let quota: Quota = "100/500ms".parse().unwrap();
         let mut full_at = 0;
-        let passed = (470..530_u64)
-            .flat_map(|ms| [ms; 10])
-            .filter(|ms| ask(&mut full_at, START + ms * MS, &quota, 1).0)
-            .count();
+        let passed =
+            (470..530_u64).flat_map(|ms| [ms; 10]).filter(|ms| ask(&mut full_at, START + ms * MS, &quota, 1).0).count();
         assert_eq!(passed, 100 + 11, "a full bucket, and what comes back within 59 ms");
     }
 

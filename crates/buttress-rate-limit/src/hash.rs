@@ -62,7 +62,9 @@ impl State<'_> {
     #[inline]
     fn bytes(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<8>();
-        let state = words.iter().fold(self.word(3 | (bytes.len() as u64) << 8), |state, word| state.word(u64::from_le_bytes(*word)));
+        let state = words
+            .iter()
+            .fold(self.word(3 | (bytes.len() as u64) << 8), |state, word| state.word(u64::from_le_bytes(*word)));
         match (bytes.last_chunk::<8>(), rest.len()) {
             (_, 0) => state,
             // The last eight bytes overlap with the word before, which changes nothing: the length is a part of the hash.

@@ -46,7 +46,10 @@ impl fmt::Display for InvalidLimits {
             Why::None => f.write_str("a layer without limits does nothing"),
             Why::TooMany(count) => write!(f, "{count} limits are more than the {MOST_LIMITS} of one decision"),
             Why::Name(name) => {
-                write!(f, "{name:?} is no name of a limit: 1 to {LONGEST_NAME} letters, digits, dots, dashes or underscores")
+                write!(
+                    f,
+                    "{name:?} is no name of a limit: 1 to {LONGEST_NAME} letters, digits, dots, dashes or underscores"
+                )
             }
             Why::Twice(name) => write!(f, "two limits are called {name:?}"),
             Why::NoTime(name) => write!(f, "the limit {name:?} gives its store no time at all"),

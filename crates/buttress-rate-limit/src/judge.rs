@@ -69,7 +69,9 @@ impl<St: RateStore> Judge<'_, St> {
                 let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
                 let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
                 self.read(outcome.map_err(Some), &terms[..len], key, told, head)
-                    .map_or_else(Verdict::Refuse, |written| Verdict::Pass(self.pass(written, permits, &terms[..len], keys)))
+                    .map_or_else(Verdict::Refuse, |written| {
+                        Verdict::Pass(self.pass(written, permits, &terms[..len], keys))
+                    })
             }
             Reply::Later(deciding) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
         }
@@ -78,7 +80,8 @@ impl<St: RateStore> Judge<'_, St> {
     /// Nothing is to be told and nothing to be kept.
     #[inline]
     fn is_plain(&self, gathered: &Gathered<'_, St::Limit>, decision: &Decision) -> bool {
-        let nothing_to_tell = self.settings.fields == Fields::None || (gathered.asks.is_empty() && gathered.told.is_empty());
+        let nothing_to_tell =
+            self.settings.fields == Fields::None || (gathered.asks.is_empty() && gathered.told.is_empty());
         nothing_to_tell && decision.all_fit() && !self.keeps_tab()
     }
 

@@ -26,7 +26,11 @@ pub(crate) enum Part<'a> {
     Bytes(&'a [u8]),
     Number(u64),
     /// The first bits of an address, as many as the prefix says, the rest zero; IPv4 in the low half, prefixes above 128.
-    Network { high: u64, low: u64, prefix: u8 },
+    Network {
+        high: u64,
+        low: u64,
+        prefix: u8,
+    },
 }
 
 impl<'a> Key<'a> {

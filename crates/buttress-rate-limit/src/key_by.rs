@@ -126,7 +126,9 @@ pub enum NoKey {
 impl fmt::Display for NoKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoPeer => "the request has no PeerAddr extension: the server must put the address of the connection there",
+            Self::NoPeer => {
+                "the request has no PeerAddr extension: the server must put the address of the connection there"
+            }
             Self::TooFewHops => "the request came past fewer proxies than it should have",
         })
     }

@@ -2,7 +2,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use crate::{Fields, Head, InvalidLimits, Limit, MemoryStore, RateLimit, RateStore, Refused, core::Core, settings::Settings};
+use crate::{
+    Fields, Head, InvalidLimits, Limit, MemoryStore, RateLimit, RateStore, Refused, core::Core, settings::Settings,
+};
 
 /// Refuses requests above one of its limits, all of which are one decision: a request that one of them refuses takes
 /// from none.

@@ -54,7 +54,7 @@ pub use network::{InvalidNetwork, Network};
 pub use quota::{InvalidQuota, Quota};
 pub use refusal::Refused;
 pub use service::RateLimit;
-pub use shared_quota::{QuotaSource, SharedQuota};
+pub use shared_quota::SharedQuota;
 pub use store::{Act, Ask, Asks, Decision, MOST_LIMITS, RateStore, Reply};
 pub use tab::Tab;
 pub use throttle::{Throttle, ThrottleFuture, ThrottleLayer};

@@ -2,11 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Extensions, HeaderMap, StatusCode};
 
-use crate::{
-    Head, Key, KeyBy, Quota,
-    in_flight::InFlight,
-    shared_quota::QuotaSource,
-};
+use crate::{Head, Key, KeyBy, Quota, SharedQuota, in_flight::InFlight, shared_quota::QuotaSource};
 
 /// One limit: its name, whom it counts, and how much it lets pass.
 ///
@@ -14,7 +10,7 @@ use crate::{
 /// |---|---|
 /// | [`only_for`](Self::only_for) | every request that has a key |
 /// | [`cost`](Self::cost) | 1 for each request |
-/// | [`quota_by`](Self::quota_by) | the quota of [`new`](Self::new) |
+/// | [`quota_by`](Self::quota_by), [`quota_from`](Self::quota_from) | the quota of [`new`](Self::new) |
 /// | [`settle`](Self::settle) | what was taken stays taken |
 /// | [`shadow`](Self::shadow), [`enforce_for`](Self::enforce_for) | enforced for all keys |
 /// | [`on_failure`](Self::on_failure) | [`Failure::Open`] |
@@ -125,8 +121,8 @@ impl Limit {
     /// Counts units, by key.
     ///
     /// The name is shown to callers: 1 to 32 letters, digits, `.`, `_` and `-`.
-    pub fn new(name: &'static str, quota: impl Into<QuotaSource>, key: impl KeyBy) -> Self {
-        let rate = Rate { quota: quota.into(), quota_by: None, cost: None, settle: None };
+    pub fn new(name: &'static str, quota: Quota, key: impl KeyBy) -> Self {
+        let rate = Rate { quota: QuotaSource::Fixed(quota), quota_by: None, cost: None, settle: None };
         Self::of(name, Kind::Rate(rate), key)
     }
 
@@ -162,6 +158,14 @@ impl Limit {
     pub fn cost(mut self, cost: impl Fn(&Head<'_>) -> u32 + Send + Sync + 'static) -> Self {
         if let Kind::Rate(rate) = &mut self.kind {
             rate.cost = Some(Box::new(cost));
+        }
+        self
+    }
+
+    /// Takes its quota from one that can change while it is in use.
+    pub fn quota_from(mut self, quota: &SharedQuota) -> Self {
+        if let Kind::Rate(rate) = &mut self.kind {
+            rate.quota = QuotaSource::Shared(quota.clone());
         }
         self
     }

@@ -260,7 +260,13 @@ mod tests {
             assert!(parse(bad).unwrap_err().contains("at least 1"), "{bad}");
         }
         assert!(parse("1000001/s").unwrap_err().contains("1 000 000 a second"));
-        for bad in ["1/400day", "4294967295/h burst 4294967295", "1/day burst 367", "1/99999999999999999999s", "1/18446744073709551615s"] {
+        for bad in [
+            "1/400day",
+            "4294967295/h burst 4294967295",
+            "1/day burst 367",
+            "1/99999999999999999999s",
+            "1/18446744073709551615s",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(Quota::new(1, Duration::MAX).is_err());
@@ -268,7 +274,19 @@ mod tests {
 
     #[test]
     fn what_is_no_quota_says_what_would_be_one() {
-        for bad in ["", "60", "60/", "/min", "-1/s", "+1/s", "1.5/s", "60/fortnight", "60/min burst", "60/min burst x", "60/min 20"] {
+        for bad in [
+            "",
+            "60",
+            "60/",
+            "/min",
+            "-1/s",
+            "+1/s",
+            "1.5/s",
+            "60/fortnight",
+            "60/min burst",
+            "60/min burst x",
+            "60/min 20",
+        ] {
             assert!(parse(bad).unwrap_err().contains("60/min burst 20"), "{bad}");
         }
     }

@@ -114,7 +114,11 @@ impl Why {
         match self {
             Self::Limits { names, reason, wait } => limits(names, *reason, *wait),
             Self::Never { names } => {
-                let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, "the request can never pass: it costs more than its limit");
+                let problem = Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    TOO_LARGE,
+                    "the request can never pass: it costs more than its limit",
+                );
                 violated(problem, names)
             }
             Self::Store => {
@@ -135,7 +139,9 @@ impl Why {
 fn limits(names: &Names, reason: Reason, wait: Duration) -> Problem {
     let (status, code, kind, message) = match reason {
         Reason::Quota => (StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, QUOTA_EXCEEDED, "too many requests"),
-        Reason::Abuse => (StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, ABNORMAL_USAGE, "too many requests of an unusual kind"),
+        Reason::Abuse => {
+            (StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, ABNORMAL_USAGE, "too many requests of an unusual kind")
+        }
         Reason::Capacity => (StatusCode::SERVICE_UNAVAILABLE, OVERLOADED, REDUCED_CAPACITY, "the server is busy"),
     };
     violated(Problem::new(status, code, message).kind(kind), names).retry_after(wait)

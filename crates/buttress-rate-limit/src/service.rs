@@ -66,7 +66,12 @@ where
 
 /// Calls the inner service with a request that may go on.
 #[inline]
-pub(crate) fn call<S, ReqB, St>(inner: &mut S, mut request: Request<ReqB>, pass: Pass<St>, tab: bool) -> ResponseFuture<S, ReqB, St>
+pub(crate) fn call<S, ReqB, St>(
+    inner: &mut S,
+    mut request: Request<ReqB>,
+    pass: Pass<St>,
+    tab: bool,
+) -> ResponseFuture<S, ReqB, St>
 where
     S: Service<Request<ReqB>>,
     St: RateStore,

@@ -13,7 +13,8 @@ use crate::Quota;
 /// use buttress_rate_limit::{ClientAddr, Limit, SharedQuota};
 ///
 /// let quota = SharedQuota::new("120/min burst 40".parse()?);
-/// let limit = Limit::new("address", quota.clone(), ClientAddr::peer());
+/// let limit = Limit::new("address", quota.quota(), ClientAddr::peer()).quota_from(&quota);
+/// // In bad times:
 /// quota.set("30/min burst 10".parse()?);
 /// # Ok::<(), buttress_rate_limit::InvalidQuota>(())
 /// ```
@@ -40,12 +41,8 @@ impl SharedQuota {
 }
 
 /// A quota that stays, or one that may change.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum QuotaSource {
-    /// Stays.
+pub(crate) enum QuotaSource {
     Fixed(Quota),
-    /// May change.
     Shared(SharedQuota),
 }
 
@@ -56,17 +53,5 @@ impl QuotaSource {
             Self::Fixed(quota) => *quota,
             Self::Shared(shared) => shared.quota(),
         }
-    }
-}
-
-impl From<Quota> for QuotaSource {
-    fn from(quota: Quota) -> Self {
-        Self::Fixed(quota)
-    }
-}
-
-impl From<SharedQuota> for QuotaSource {
-    fn from(quota: SharedQuota) -> Self {
-        Self::Shared(quota)
     }
 }

@@ -216,7 +216,9 @@ mod tests {
 
     #[test]
     fn members_and_their_parameters_are_read() {
-        let read = list(br#""a\"b";q=60;w=-1;x;y=?1;z=1.5;pk=:aGVsbG8=:;t=tok/en;d=@17;u=%"%c3%bc";s="x", "b";q=1;q=2"#).unwrap();
+        let read =
+            list(br#""a\"b";q=60;w=-1;x;y=?1;z=1.5;pk=:aGVsbG8=:;t=tok/en;d=@17;u=%"%c3%bc";s="x", "b";q=1;q=2"#)
+                .unwrap();
         assert_eq!(read[0].name, "a\"b");
         let find = |name: &str| read[0].parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         assert_eq!(find("q"), Some(Bare::Integer(60)));
@@ -232,9 +234,30 @@ mod tests {
     #[test]
     fn what_is_malformed_is_none() {
         for bad in [
-            "a", "1", "(\"a\")", "\"a", "\"a\"b", "\"a\",", ",\"a\"", "\"a\" \"b\"", "\"a\\x\"", "\"a\";", "\"a\";Q=1",
-            "\"a\";q=", "\"a\";q=1234567890123456", "\"a\";q=1.", "\"a\";q=1.2345", "\"a\";q=--1", "\"a\";q=:a:", "\"a\";q=:a?a:",
-            "\"a\";q=:aa", "\"a\";q=?2", "\"a\";q=%\"%zz\"", "\"ü\"", "\"a\"; ;q", "\"a\";q=@1.5",
+            "a",
+            "1",
+            "(\"a\")",
+            "\"a",
+            "\"a\"b",
+            "\"a\",",
+            ",\"a\"",
+            "\"a\" \"b\"",
+            "\"a\\x\"",
+            "\"a\";",
+            "\"a\";Q=1",
+            "\"a\";q=",
+            "\"a\";q=1234567890123456",
+            "\"a\";q=1.",
+            "\"a\";q=1.2345",
+            "\"a\";q=--1",
+            "\"a\";q=:a:",
+            "\"a\";q=:a?a:",
+            "\"a\";q=:aa",
+            "\"a\";q=?2",
+            "\"a\";q=%\"%zz\"",
+            "\"ü\"",
+            "\"a\"; ;q",
+            "\"a\";q=@1.5",
         ] {
             assert_eq!(list(bad.as_bytes()), None, "{bad}");
         }

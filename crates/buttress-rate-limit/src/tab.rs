@@ -46,7 +46,8 @@ struct Entry {
 
 impl<St: RateStore> Tab<St> {
     pub(crate) fn new(core: &Arc<Core<St>>, terms: &[Term], keys: Vec<OwnedKey>) -> Self {
-        let entry = |(term, key): (&Term, OwnedKey)| Entry { index: term.index, quota: term.quota, cost: term.cost, key };
+        let entry =
+            |(term, key): (&Term, OwnedKey)| Entry { index: term.index, quota: term.quota, cost: term.cost, key };
         let list = terms.iter().zip(keys).map(entry).collect();
         Self(Arc::new(Entries { core: Arc::clone(core), list }))
     }
@@ -89,7 +90,9 @@ impl<St: RateStore> Tab<St> {
 
     async fn act(&self, limit: &str, act: Act) -> Result<Option<Standing>, St::Error> {
         let (reply, quota) = {
-            let Some((entry, armed)) = self.entries().find(|(_, armed)| armed.limit.name == limit) else { return Ok(None) };
+            let Some((entry, armed)) = self.entries().find(|(_, armed)| armed.limit.name == limit) else {
+                return Ok(None);
+            };
             let mut asks = Asks::new();
             asks.push(&armed.buckets, entry.key.key(), entry.quota, act);
             (self.0.core.store.decide(&asks), entry.quota)

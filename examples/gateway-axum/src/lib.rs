@@ -21,10 +21,17 @@ use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The whole stack, outermost first: peer address, correlation id, request log, envelope, heartbeats of event streams,
-/// routes.
+/// The whole stack, outermost first: peer address, correlation id, request log, envelope, who it is, limits, heartbeats of
+/// event streams, routes.
 pub fn app(gateway: Gateway) -> Router {
-    Router::new()
+    let routes = routes().layer(gateway.heartbeats());
+    let limited = match gateway.limits() {
+        Some(limits) => routes.layer(limits),
+        None => routes,
+    };
+    let who = gateway.clone();
+    limited
+        .layer(map_request(move |request: Request| ready(who.identify(request))))
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .layer(map_request(route))
         .layer(RequestLogLayer::new())
@@ -46,7 +53,6 @@ fn routes() -> Router<Gateway> {
         .route("/api/models", get(routes::models))
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
-        .layer(gateway.heartbeats())
 }
 
 /// Serves until `shutdown`, then drains: no new connections, running requests finish, event streams end at the border

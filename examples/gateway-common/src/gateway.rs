@@ -6,10 +6,10 @@ use buttress_provider::{
     Artifact, Cost, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
     PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
 };
+use buttress_rate_limit::RateLimitLayer;
 use buttress_sse::{
     Drain, Event, EventBody, EventName, Heartbeat, HeartbeatLayer, MemoryLog, Resume, Retention, last_event_id,
 };
-use buttress_rate_limit::RateLimitLayer;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, Request, Response, request::Parts};

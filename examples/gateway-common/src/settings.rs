@@ -307,7 +307,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((settings.user_limit, settings.ip_limit), (None, Some("10/min burst 5".parse().unwrap())));
-        assert_eq!((settings.image_limit, settings.video_limit), (read(&[]).unwrap().image_limit, Some("2/min burst 2".parse().unwrap())));
+        assert_eq!(
+            (settings.image_limit, settings.video_limit),
+            (read(&[]).unwrap().image_limit, Some("2/min burst 2".parse().unwrap()))
+        );
         assert_eq!((settings.trusted_proxies.len(), settings.client_addr_header), (2, ListHeader::Forwarded));
         let error = read(&[
             ("USER_LIMIT", "0/min"),

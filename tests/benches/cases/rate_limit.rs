@@ -65,33 +65,36 @@ pub(super) fn groups() -> Vec<Group> {
         .heavy(),
         Group::new(
             "rate limit, everybody, without HTTP",
-            [
-                Case::new("buttress", || decisions(1, plenty())),
-                Case::new("tower-resilience-ratelimiter", resilience),
-            ],
+            [Case::new("buttress", || decisions(1, plenty())), Case::new("tower-resilience-ratelimiter", resilience)],
         ),
     ]
 }
 
 fn decided(name: &'static str, keys: u64) -> Group {
     match keys {
-        1 => Group::new(name, [
-            Case::new("buttress", || decisions(1, plenty())),
-            Case::new("governor", || governor(1, 1_000_000_000)),
-        ]),
-        _ => Group::new(name, [
-            Case::new("buttress", || decisions(10_000, plenty())),
-            Case::new("governor", || governor(10_000, 1_000_000_000)),
-        ]),
+        1 => Group::new(
+            name,
+            [Case::new("buttress", || decisions(1, plenty())), Case::new("governor", || governor(1, 1_000_000_000))],
+        ),
+        _ => Group::new(
+            name,
+            [
+                Case::new("buttress", || decisions(10_000, plenty())),
+                Case::new("governor", || governor(10_000, 1_000_000_000)),
+            ],
+        ),
     }
 }
 
 /// Each operation is a thousand decisions: the keys have to be random for the caches, and not for the measure.
 fn decided_by_random(name: &'static str) -> Group {
-    Group::new(name, [
-        Case::new("buttress, 1 000", || a_thousand(decisions(1_000_000, plenty()), 1_000_000)),
-        Case::new("governor, 1 000", || a_thousand(governor(1_000_000, 1_000_000_000), 1_000_000)),
-    ])
+    Group::new(
+        name,
+        [
+            Case::new("buttress, 1 000", || a_thousand(decisions(1_000_000, plenty()), 1_000_000)),
+            Case::new("governor, 1 000", || a_thousand(governor(1_000_000, 1_000_000_000), 1_000_000)),
+        ],
+    )
 }
 
 fn a_thousand(mut operation: Operation, warm: u64) -> Operation {
@@ -180,9 +183,11 @@ fn twice(quota: (Duration, u32)) -> Operation {
 }
 
 fn twice_told(quota: (Duration, u32)) -> Operation {
-    let layers = ServiceBuilder::new()
-        .layer(their_layer!(ByUser, quota, use_headers))
-        .layer(their_layer!(ByPeer, quota, use_headers));
+    let layers = ServiceBuilder::new().layer(their_layer!(ByUser, quota, use_headers)).layer(their_layer!(
+        ByPeer,
+        quota,
+        use_headers
+    ));
     operation(layers.service(of_text()), asked)
 }
 
@@ -219,7 +224,9 @@ fn limiter(burst: u32) -> DefaultKeyedRateLimiter<IpAddr> {
     let quota = if burst == 1 {
         governor::Quota::with_period(Duration::from_secs(86_400)).expect("a quota")
     } else {
-        governor::Quota::with_period(Duration::from_nanos(1)).expect("a quota").allow_burst(NonZeroU32::new(burst).expect("some"))
+        governor::Quota::with_period(Duration::from_nanos(1))
+            .expect("a quota")
+            .allow_burst(NonZeroU32::new(burst).expect("some"))
     };
     RateLimiter::keyed(quota)
 }

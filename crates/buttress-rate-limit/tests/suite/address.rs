@@ -3,7 +3,7 @@ use std::num::NonZeroU8;
 use buttress_rate_limit::{ClientAddr, Head, Limit, ListHeader, Network, NoKey, RateLimitLayer};
 use http::{HeaderName, Request};
 
-use super::common::{by_address, from, header, json, passed, quota, status, ask, with};
+use super::common::{ask, by_address, from, header, json, passed, quota, status, with};
 
 fn networks(list: &[&str]) -> Vec<Network> {
     list.iter().map(|network| network.parse().unwrap()).collect()

@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     future::{Ready, poll_fn, ready},
     rc::Rc,
-    sync::{Arc, atomic::{AtomicU32, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -58,7 +61,8 @@ async fn the_instance_that_was_ready_is_the_one_that_is_called() {
     let slow = far(Manner::Slow(Duration::from_millis(10))).layer(Strict::default());
     near.oneshot(from("192.0.2.1")).await.unwrap();
     slow.oneshot(from("192.0.2.1")).await.unwrap();
-    let stack = ServiceBuilder::new().layer(by_address("5/h")).layer(ConcurrencyLimitLayer::new(1)).service(Strict::default());
+    let stack =
+        ServiceBuilder::new().layer(by_address("5/h")).layer(ConcurrencyLimitLayer::new(1)).service(Strict::default());
     for _ in 0..3 {
         stack.clone().oneshot(from("192.0.2.1")).await.unwrap();
     }
@@ -149,7 +153,10 @@ impl Body for Odd {
     type Data = bytes::Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
         Poll::Ready(None)
     }
 

@@ -59,7 +59,10 @@ async fn a_store_that_is_silent_is_waited_for_as_long_as_a_limit_says() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_store_decides_as_a_quick_one_does() {
-    assert_eq!(statuses(&with_far(Manner::Slow(Duration::from_millis(5)), Failure::Closed)).await, [200, 200, 429, 429]);
+    assert_eq!(
+        statuses(&with_far(Manner::Slow(Duration::from_millis(5)), Failure::Closed)).await,
+        [200, 200, 429, 429]
+    );
     let answer = ask(&with_far(Manner::Slow(Duration::from_millis(5)), Failure::Closed), from("192.0.2.1")).await;
     assert_eq!(header(&answer, "ratelimit"), r#""address";r=1;t=1800"#);
 }
@@ -73,7 +76,9 @@ async fn a_limit_that_panics_is_open_or_closed_by_choice_and_harms_no_other() {
             Limit::new("key", quota("1/h"), by(|_| panic!("on purpose"))).on_failure(failure),
             Limit::new("only", quota("1/h"), ClientAddr::peer()).only_for(panics).on_failure(failure),
             Limit::new("cost", quota("1/h"), ClientAddr::peer()).cost(|_| panic!("on purpose")).on_failure(failure),
-            Limit::new("quota", quota("1/h"), ClientAddr::peer()).quota_by(|_, _| panic!("on purpose")).on_failure(failure),
+            Limit::new("quota", quota("1/h"), ClientAddr::peer())
+                .quota_by(|_, _| panic!("on purpose"))
+                .on_failure(failure),
             Limit::new("sound", quota("2/h"), ClientAddr::peer()),
         ];
         RateLimitLayer::new(limits).unwrap().on_refused(|_| panic!("on purpose"))

@@ -53,7 +53,11 @@ fn decisions_over_several_limits_are_atomic_under_two_threads() {
             let (limits, counts, store) = (&limits, &counts, &store);
             scope.spawn(move || {
                 for i in 0..20_000 {
-                    let mut list = [(&limits[0], Key::text("x"), slow), (&limits[1], key(i), slow), (&limits[2], key(i + 1), slow)];
+                    let mut list = [
+                        (&limits[0], Key::text("x"), slow),
+                        (&limits[1], key(i), slow),
+                        (&limits[2], key(i + 1), slow),
+                    ];
                     if thread == 1 {
                         list.reverse();
                     }

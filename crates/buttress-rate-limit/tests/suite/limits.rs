@@ -142,8 +142,10 @@ async fn what_is_exempt_or_not_meant_is_neither_counted_nor_told() {
 #[tokio::test(start_paused = true)]
 async fn quotas_can_differ_by_key_and_change_at_run_time() {
     let shared = SharedQuota::new(quota("1/h"));
-    let limit = Limit::new("user", shared.clone(), by_user())
-        .quota_by(|head: &Head<'_>, _: &Key<'_>| head.extensions().get::<User>().filter(|user| user.0 == "pro").map(|_| quota("3/h")));
+    let limit =
+        Limit::new("user", quota("9/h"), by_user()).quota_from(&shared).quota_by(|head: &Head<'_>, _: &Key<'_>| {
+            head.extensions().get::<User>().filter(|user| user.0 == "pro").map(|_| quota("3/h"))
+        });
     let layer = RateLimitLayer::new([limit]).unwrap();
     assert_eq!(passed(&layer, (0..5).map(|_| of("pro", "192.0.2.1"))).await, 3);
     assert_eq!(passed(&layer, (0..5).map(|_| of("free", "192.0.2.1"))).await, 1);

@@ -44,7 +44,8 @@ async fn a_flood_of_fresh_keys_resets_nobody_and_shuts_nobody_out() {
         assert!(!take(&store, &limit, victim, quota).granted(), "reset after {number} strangers");
     }
     // A thousand keys there is room for, ten thousand are active: newcomers still get in.
-    let newcomers = (20_000..21_000).filter(|number| take(&store, &limit, Key::number(*number), quota).granted()).count();
+    let newcomers =
+        (20_000..21_000).filter(|number| take(&store, &limit, Key::number(*number), quota).granted()).count();
     assert!(newcomers > 990, "{newcomers} of 1 000");
     // And those who push themselves out of the store gain nothing.
     let mut again = 0;

@@ -1,4 +1,7 @@
-use std::{sync::{Arc, Mutex}, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use buttress_rate_limit::{ClientAddr, Failure, Limit, RateLimitLayer, RateStore, Settlement, Tab};
 use http::{Request, Response, StatusCode};

@@ -85,18 +85,26 @@ fn refusals_and_failures_are_counted_by_limit() {
             }
         });
     });
-    let mut found: Vec<_> = counted.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
-        let labels: Vec<_> = key.key().labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        let DebugValue::Counter(count) = value else { panic!("a counter") };
-        format!("{}{{{}}} {count}", key.key().name(), labels.join(","))
-    }).collect();
+    let mut found: Vec<_> = counted
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, _, _, value)| {
+            let labels: Vec<_> = key.key().labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let DebugValue::Counter(count) = value else { panic!("a counter") };
+            format!("{}{{{}}} {count}", key.key().name(), labels.join(","))
+        })
+        .collect();
     found.sort();
-    assert_eq!(found, [
-        "buttress_rate_limit_refused_total{limit=address,shadow=false} 2",
-        "buttress_rate_limit_store_failures_total{limit=far,outcome=closed} 1",
-        "buttress_rate_limit_store_failures_total{limit=far,outcome=local} 1",
-        "buttress_rate_limit_store_failures_total{limit=far,outcome=open} 1",
-    ]);
+    assert_eq!(
+        found,
+        [
+            "buttress_rate_limit_refused_total{limit=address,shadow=false} 2",
+            "buttress_rate_limit_store_failures_total{limit=far,outcome=closed} 1",
+            "buttress_rate_limit_store_failures_total{limit=far,outcome=local} 1",
+            "buttress_rate_limit_store_failures_total{limit=far,outcome=open} 1",
+        ]
+    );
 }
 
 #[derive(Clone, Default)]
@@ -132,7 +140,10 @@ async fn each_is_a_line_in_the_log_without_any_key() {
     drop(guard);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let said: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&said[0]["message"], &said[0]["limit"], &said[0]["wait_ms"]), (&"rate_limited".into(), &"address".into(), &60_000.into()));
+    assert_eq!(
+        (&said[0]["message"], &said[0]["limit"], &said[0]["wait_ms"]),
+        (&"rate_limited".into(), &"address".into(), &60_000.into())
+    );
     // IPA-9
     assert_eq!((&said[1]["message"], &said[1]["level"]), (&"rate_limit_misconfigured".into(), &"ERROR".into()));
     assert!(said[1]["error"].as_str().unwrap().contains("PeerAddr"));

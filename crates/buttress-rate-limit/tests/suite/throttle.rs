@@ -52,7 +52,8 @@ impl Service<Request<()>> for Log {
         self.left.lock().unwrap().push((now, request.uri().path().to_owned()));
         let busy = request.uri().path() == "/busy";
         Box::pin(async move {
-            let answer = if busy { Response::builder().status(429).header("retry-after", "5") } else { Response::builder() };
+            let answer =
+                if busy { Response::builder().status(429).header("retry-after", "5") } else { Response::builder() };
             Ok(answer.body(String::new()).unwrap())
         })
     }
@@ -106,7 +107,10 @@ async fn what_would_take_longer_than_the_deadline_is_refused_at_once_with_the_ti
     let answer = service.clone().oneshot(within(call("/2"), Duration::from_millis(1_500))).await.unwrap();
     assert_eq!((answer.status().as_u16(), header(&answer, "retry-after"), start.elapsed()), (429, "2", Duration::ZERO));
     let problem = answer.extensions().get::<Problem>().unwrap();
-    assert_eq!((problem.layer(), problem.code().as_str(), problem.delay()), (Some("throttle"), "rate_limited", Some(Duration::from_secs(2))));
+    assert_eq!(
+        (problem.layer(), problem.code().as_str(), problem.delay()),
+        (Some("throttle"), "rate_limited", Some(Duration::from_secs(2)))
+    );
     // One whose deadline is far takes the place; it is told the time that counts for it.
     let third = send(&service, within(call("/3"), Duration::from_secs(3))).await;
     for call in [first, second, third] {
