@@ -4,19 +4,17 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
 use crate::{
-    Act, Asks, Decision, Failure, Head, InvalidLimits, Limit, MOST_LIMITS, MemoryStore, NoKey, Quota, RateStore,
-    Reason,
+    Act, Asks, Failure, Head, InvalidLimits, Limit, MOST_LIMITS, MemoryStore, NoKey, Quota, RateStore, Reason,
     fields::Told,
     hash::Hasher,
     in_flight::Permit,
     key::{Key, OwnedKey},
     limit::{Concurrent, Kind, Rate},
     memory::Table,
-    refusal::{Names, Why},
+    refusal::Names,
     telemetry,
 };
 
@@ -25,7 +23,7 @@ pub(crate) struct Core<St: RateStore> {
     pub(crate) store: St,
     pub(crate) limits: Box<[Armed<St::Limit>]>,
     /// For the limits that are counted here when the store fails.
-    local: MemoryStore,
+    pub(crate) local: MemoryStore,
     /// Decides for which keys a limit is enforced.
     ramp: Hasher,
     /// Whether an answer may change what its request took.
@@ -36,7 +34,7 @@ pub(crate) struct Core<St: RateStore> {
 pub(crate) struct Armed<L> {
     pub(crate) limit: Limit,
     pub(crate) buckets: L,
-    local: Option<Arc<Table>>,
+    pub(crate) local: Option<Arc<Table>>,
 }
 
 /// What a request asks of limits, and the places that it has taken already.
@@ -165,42 +163,6 @@ impl<St: RateStore> Core<St> {
             Some(permit) => gathered.permits.push(permit),
             None => gathered.full.get_or_insert_with(|| Box::new((Names::default(), limit.reason))).0.push(limit.name),
         }
-    }
-
-    /// Each limit by its own choice, when the store did not decide: what was counted here instead.
-    pub(crate) fn without_store(
-        &self,
-        terms: &[Term],
-        key: impl Fn(usize) -> Option<OwnedKey>,
-    ) -> Result<(Vec<Term>, Decision), Why> {
-        let mut counted: Vec<(Term, &Arc<Table>, OwnedKey)> = Vec::new();
-        let mut closed = false;
-        for (i, term) in terms.iter().enumerate() {
-            let armed = &self.limits[usize::from(term.index)];
-            telemetry::failed(&armed.limit);
-            closed |= armed.limit.failure == Failure::Closed;
-            if let (Some(table), Some(key)) = (&armed.local, key(i)) {
-                counted.push((*term, table, key));
-            }
-        }
-        if closed {
-            return Err(Why::Store);
-        }
-        let mut asks = Asks::new();
-        for (term, table, key) in &counted {
-            asks.push(*table, key.key(), term.quota, Act::Take { cost: term.cost, enforced: term.enforced });
-        }
-        let decision = self.local.decide_now(&asks);
-        Ok((counted.iter().map(|(term, ..)| *term).collect(), decision))
-    }
-
-    /// How long a decision about these limits may take: each limit has its own time, those that refuse without a decision
-    /// end the wait for all.
-    pub(crate) fn time_out(&self, terms: &[Term]) -> Duration {
-        let limits = || terms.iter().map(|term| &self.limits[usize::from(term.index)].limit);
-        let longest = limits().map(|limit| limit.time_out).max().unwrap_or_default();
-        let closed = limits().filter(|limit| limit.failure == Failure::Closed).map(|limit| limit.time_out);
-        closed.min().map_or(longest, |closed| closed.min(longest))
     }
 }
 

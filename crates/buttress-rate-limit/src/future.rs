@@ -7,18 +7,17 @@ use std::{
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::{
-    Answer, Head, RateStore, Reply, ResponseBody,
+    Answer, RateStore, Reply, ResponseBody,
     core::Core,
     in_flight::Permit,
-    judge::{Judge, Pass, Pending},
+    judge::{Pass, Pending},
     refusal::Refusal,
-    service::call,
     settings::Settings,
     telemetry,
+    waiting::{Settling, Waiting},
 };
 
 pin_project! {
@@ -52,36 +51,6 @@ pin_project! {
     }
 }
 
-pin_project! {
-    /// Until a store elsewhere has decided. In a box, which costs little beside the way there.
-    struct Waiting<S, ReqB, St: RateStore> {
-        #[pin]
-        deciding: St::Deciding,
-        #[pin]
-        timer: Sleep,
-        held: Option<Held<S, ReqB, St>>,
-    }
-}
-
-/// What goes on after the decision.
-struct Held<S, ReqB, St: RateStore> {
-    inner: S,
-    request: Request<ReqB>,
-    pending: Box<Pending<St>>,
-    core: Arc<Core<St>>,
-    settings: Arc<Settings>,
-}
-
-pin_project! {
-    /// Until a store elsewhere has changed what was taken.
-    struct Settling<St: RateStore> {
-        #[pin]
-        deciding: St::Deciding,
-        #[pin]
-        timer: Sleep,
-    }
-}
-
 impl<S, ReqB, St> ResponseFuture<S, ReqB, St>
 where
     S: Service<Request<ReqB>>,
@@ -99,58 +68,12 @@ where
     pub(crate) fn waiting(
         inner: S,
         request: Request<ReqB>,
-        mut pending: Box<Pending<St>>,
+        pending: Box<Pending<St>>,
         core: Arc<Core<St>>,
         settings: Arc<Settings>,
     ) -> Self {
-        let deciding = pending.deciding.take().expect("it was not taken before");
-        let timer = sleep(pending.time_out);
-        let held = Some(Held { inner, request, pending, core, settings });
-        Self { state: State::Waiting { waiting: Box::pin(Waiting { deciding, timer, held }) } }
-    }
-}
-
-impl<S, ReqB, St> Waiting<S, ReqB, St>
-where
-    S: Service<Request<ReqB>>,
-    St: RateStore,
-{
-    /// The state after the decision, or after its time.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResponseFuture<S, ReqB, St>> {
-        let this = self.project();
-        // A decision that is there beats a timer that has run out.
-        let outcome = match this.deciding.poll(cx) {
-            Poll::Ready(outcome) => outcome.map_err(Some),
-            Poll::Pending => {
-                ready!(this.timer.poll(cx));
-                Err(None)
-            }
-        };
-        let Held { mut inner, request, pending, core, settings } = this.held.take().expect("polled after completion");
-        let judge = Judge { core: &core, settings: &settings };
-        Poll::Ready(match judge.decided(outcome, *pending, &Head::of(&request)) {
-            Ok(pass) => call(&mut inner, request, pass, settings.tab),
-            Err(refusal) => ResponseFuture::refused(refusal),
-        })
-    }
-}
-
-impl<St: RateStore> Settling<St> {
-    /// Done, or given up: the answer goes out either way.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        match this.deciding.poll(cx) {
-            Poll::Ready(Ok(_)) => Poll::Ready(()),
-            Poll::Ready(Err(error)) => {
-                telemetry::store_failed(Some(&error));
-                Poll::Ready(())
-            }
-            Poll::Pending => {
-                ready!(this.timer.poll(cx));
-                telemetry::store_failed(None);
-                Poll::Ready(())
-            }
-        }
+        let waiting = Box::pin(Waiting::new(inner, request, pending, core, settings));
+        Self { state: State::Waiting { waiting } }
     }
 }
 
@@ -206,7 +129,7 @@ where
     };
     match reply {
         Reply::Later(deciding) => {
-            let settling = Box::pin(Settling { deciding, timer: sleep(time) });
+            let settling = Box::pin(Settling::new(deciding, time));
             Err(State::Settling { settling, response: Some((response, permits)) })
         }
         Reply::Now(outcome) => {

@@ -1,15 +1,18 @@
 //! From a request to its verdict: pass, refuse, or wait for the store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Refused, Reply, Tab, Wait,
+    Decision, Fields, Head, MOST_LIMITS, RateStore, Refused, Reply, Tab,
     core::{Core, Gathered, Term},
     fields::{Told, Written},
-    hash::Hasher,
     in_flight::Permit,
-    key::{Key, OwnedKey},
-    refusal::{Names, Refusal, Why},
+    key::OwnedKey,
+    refusal::{Refusal, Why},
     settings::Settings,
     telemetry,
 };
@@ -38,6 +41,12 @@ pub(crate) struct Pending<St: RateStore> {
     permits: Vec<Permit>,
 }
 
+/// What a store says, at once or later; an error without a cause is one that panicked or took too long.
+enum Said<St: RateStore> {
+    Now(Result<Decision, Option<St::Error>>),
+    Later(St::Deciding),
+}
+
 /// The limits and settings of a layer.
 pub(crate) struct Judge<'j, St: RateStore> {
     pub(crate) core: &'j Arc<Core<St>>,
@@ -47,7 +56,7 @@ pub(crate) struct Judge<'j, St: RateStore> {
 impl<St: RateStore> Judge<'_, St> {
     #[inline]
     pub(crate) fn judge(&self, head: &Head<'_>) -> Verdict<St> {
-        if self.settings.exempt.as_ref().is_some_and(|exempt| exempt(head)) {
+        if self.settings.is_exempt(head) {
             return Verdict::Pass(Pass::plain());
         }
         let mut gathered = Gathered::new();
@@ -58,22 +67,34 @@ impl<St: RateStore> Judge<'_, St> {
         if let Some(refusal) = self.without_asking(&gathered, head) {
             return refusal;
         }
-        match self.core.store.decide(&gathered.asks) {
-            Reply::Now(Ok(decision)) if self.is_plain(&gathered, &decision) => {
+        match self.ask(&gathered) {
+            Said::Now(Ok(decision)) if self.is_plain(&gathered, &decision) => {
                 Verdict::Pass(Pass { permits: std::mem::take(&mut gathered.permits), ..Pass::plain() })
             }
-            Reply::Now(outcome) => {
+            Said::Now(outcome) => {
                 let (terms, len) = gathered.terms();
                 let told = std::mem::take(&mut gathered.told);
                 let permits = std::mem::take(&mut gathered.permits);
                 let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
                 let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
-                self.read(outcome.map_err(Some), &terms[..len], key, told, head)
-                    .map_or_else(Verdict::Refuse, |written| {
-                        Verdict::Pass(self.pass(written, permits, &terms[..len], keys))
-                    })
+                self.read(outcome, &terms[..len], key, told, head).map_or_else(Verdict::Refuse, |written| {
+                    Verdict::Pass(self.pass(written, permits, &terms[..len], keys))
+                })
             }
-            Reply::Later(deciding) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
+            Said::Later(deciding) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
+        }
+    }
+
+    /// What the store says. It is spared questions about nothing, and one that panics is one that fails (RLM-16).
+    #[inline]
+    fn ask(&self, gathered: &Gathered<'_, St::Limit>) -> Said<St> {
+        if gathered.asks.is_empty() {
+            return Said::Now(Ok(Decision::new(true)));
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks))) {
+            Ok(Reply::Now(outcome)) => Said::Now(outcome.map_err(Some)),
+            Ok(Reply::Later(deciding)) => Said::Later(deciding),
+            Err(_) => Said::Now(Err(None)),
         }
     }
 
@@ -95,7 +116,7 @@ impl<St: RateStore> Judge<'_, St> {
             telemetry::tell(&Refused::new(**shadow, true, None), self.settings);
         }
         let (names, reason) = **gathered.full.as_ref()?;
-        let wait = self.with_jitter(Duration::from_secs(1), head);
+        let wait = self.with_jitter(Duration::from_secs(1));
         telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
         let written = Written::of(self.settings.fields, &gathered.told);
         Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
@@ -141,119 +162,10 @@ impl<St: RateStore> Judge<'_, St> {
     fn keeps_tab(&self) -> bool {
         self.settings.tab || self.core.settles
     }
-
-    /// Reads what the store said, or does without it.
-    fn read(
-        &self,
-        outcome: Result<Decision, Option<St::Error>>,
-        terms: &[Term],
-        key: impl Fn(usize) -> Option<OwnedKey>,
-        told: Vec<Told>,
-        head: &Head<'_>,
-    ) -> Result<Written, Box<Refusal>> {
-        match outcome {
-            Ok(decision) => self.conclude(&decision, terms, told, head),
-            Err(error) => {
-                telemetry::store_failed(error.as_ref().map(|error| error as &dyn std::error::Error));
-                match self.core.without_store(terms, key) {
-                    Ok((terms, decision)) => self.conclude(&decision, &terms, told, head),
-                    Err(why) => Err(Box::new(Refusal::new(why, Written::default(), head, self.settings))),
-                }
-            }
-        }
-    }
-
-    /// The fields of the answer, or the refusal.
-    fn conclude(
-        &self,
-        decision: &Decision,
-        terms: &[Term],
-        told: Vec<Told>,
-        head: &Head<'_>,
-    ) -> Result<Written, Box<Refusal>> {
-        let mut found = Found::default();
-        if !decision.all_fit() {
-            for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
-                let limit = &self.core.limits[usize::from(term.index)].limit;
-                let wait = decision.standing(i, term.quota).wait(term.cost);
-                found.add(limit.name, limit.reason, wait, term.enforced);
-            }
-        }
-        if let Some(shadow) = found.shadow {
-            telemetry::tell(&Refused::new(shadow, true, None), self.settings);
-        }
-        let written = self.write(decision, terms, &told);
-        let Some((names, reason)) = found.violated.filter(|_| !decision.granted()) else { return Ok(written) };
-        let wait = found.wait.map(|wait| self.with_jitter(wait, head));
-        telemetry::tell(&Refused::new(names, false, wait), self.settings);
-        let why = wait.map_or(Why::Never { names }, |wait| Why::Limits { names, reason, wait });
-        Err(Box::new(Refusal::new(why, written, head, self.settings)))
-    }
-
-    #[inline]
-    fn write(&self, decision: &Decision, terms: &[Term], concurrent: &[Told]) -> Written {
-        if self.settings.fields == Fields::None {
-            return Written::default();
-        }
-        let nothing = Told::concurrent("", 0, 0);
-        let mut list = [nothing; MOST_LIMITS];
-        for (i, (told, term)) in list.iter_mut().zip(terms).enumerate() {
-            let standing = decision.standing(i, term.quota);
-            let wait = match standing.wait(term.cost) {
-                Wait::For(wait) if !decision.fits(i) => Some(wait),
-                _ => None,
-            };
-            *told = Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait);
-        }
-        let (rates, rest) = list.split_at_mut(terms.len());
-        rest.iter_mut().zip(concurrent).for_each(|(place, told)| *place = *told);
-        let all = rates.len() + concurrent.len();
-        Written::of(self.settings.fields, &list[..all])
-    }
-
-    /// So that those who were refused together do not come back together (RLM-17).
-    fn with_jitter(&self, wait: Duration, head: &Head<'_>) -> Duration {
-        let most = u64::try_from(self.settings.jitter.as_nanos()).unwrap_or(u64::MAX);
-        if most == 0 {
-            return wait;
-        }
-        // A hash of what differs from request to request is random enough.
-        let seed = Key::number(u64::from(wait.subsec_nanos())).and(Key::text(head.path()));
-        wait + Duration::from_nanos(Hasher::new().hash(&seed) % most)
-    }
 }
 
 impl<St: RateStore> Pass<St> {
     fn plain() -> Self {
         Self { written: Written::default(), permits: Vec::new(), tab: None }
-    }
-}
-
-/// What does not fit.
-#[derive(Default)]
-struct Found {
-    violated: Option<(Names, Reason)>,
-    shadow: Option<Names>,
-    /// The longest; `None` once one of them never ends.
-    wait: Option<Duration>,
-    never: bool,
-}
-
-impl Found {
-    fn add(&mut self, name: &'static str, reason: Reason, wait: Wait, enforced: bool) {
-        if !enforced {
-            self.shadow.get_or_insert_default().push(name);
-            return;
-        }
-        self.violated.get_or_insert((Names::default(), reason)).0.push(name);
-        match wait {
-            Wait::Never => self.never = true,
-            Wait::For(time) => self.wait = Some(self.wait.map_or(time, |longest| longest.max(time))),
-            // It has come back meanwhile, by the store's word that it did not fit.
-            Wait::No => self.wait = Some(self.wait.unwrap_or_default()),
-        }
-        if self.never {
-            self.wait = None;
-        }
     }
 }

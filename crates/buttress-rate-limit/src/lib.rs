@@ -3,10 +3,12 @@
 mod advice;
 mod body;
 mod client_addr;
+mod conclude;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod core;
 mod decide;
+mod fallback;
 mod fields;
 mod forwarded;
 mod future;
@@ -36,6 +38,7 @@ mod sync;
 mod tab;
 mod telemetry;
 mod throttle;
+mod waiting;
 
 pub use advice::{Advice, ToldLimit, ToldPolicy};
 pub use body::ResponseBody;

@@ -86,7 +86,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(why: Why, written: Written, head: &Head<'_>, settings: &Settings) -> Self {
-        let stream = (settings.streams)(head);
+        let stream = settings.is_stream(head);
         Self { why, written, stream, correlation_id: head.extensions().get().cloned() }
     }
 

@@ -1,4 +1,9 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Method, header::ACCEPT};
 
@@ -28,6 +33,22 @@ impl Default for Settings {
             tab: false,
         }
     }
+}
+
+impl Settings {
+    /// A choice that panics is no exemption (RLM-16).
+    #[inline]
+    pub(crate) fn is_exempt(&self, head: &Head<'_>) -> bool {
+        self.exempt.as_ref().is_some_and(|exempt| calmly(exempt, head).unwrap_or(false))
+    }
+
+    pub(crate) fn is_stream(&self, head: &Head<'_>) -> bool {
+        calmly(&self.streams, head).unwrap_or_else(|| asks_for_events(head))
+    }
+}
+
+fn calmly(pick: &Arc<Pick>, head: &Head<'_>) -> Option<bool> {
+    catch_unwind(AssertUnwindSafe(|| pick(head))).ok()
 }
 
 /// What every browser's `EventSource` sends.

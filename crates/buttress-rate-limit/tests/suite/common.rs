@@ -144,6 +144,8 @@ pub(crate) enum Manner {
     Broken,
     BrokenAtOnce,
     Silent,
+    Panicking,
+    PanickingLater,
 }
 
 impl Far {
@@ -174,6 +176,8 @@ impl RateStore for Far {
                 broken()
             })),
             Manner::BrokenAtOnce => Reply::Now(broken()),
+            Manner::Panicking => panic!("on purpose"),
+            Manner::PanickingLater => Reply::Later(Box::pin(async { panic!("on purpose") })),
             Manner::Silent => Reply::Later(Box::pin(std::future::pending())),
         }
     }

@@ -18,9 +18,10 @@ async fn statuses(layer: &RateLimitLayer<Far>) -> [u16; 4] {
     statuses
 }
 
-const WAYS: [Manner; 3] = [Manner::Broken, Manner::BrokenAtOnce, Manner::Silent];
+const WAYS: [Manner; 5] =
+    [Manner::Broken, Manner::BrokenAtOnce, Manner::Silent, Manner::Panicking, Manner::PanickingLater];
 
-// RLM-11
+// RLM-11, RLM-16
 #[tokio::test(start_paused = true)]
 async fn what_a_failing_store_means_is_chosen_by_each_limit() {
     for manner in WAYS {
@@ -81,7 +82,8 @@ async fn a_limit_that_panics_is_open_or_closed_by_choice_and_harms_no_other() {
                 .on_failure(failure),
             Limit::new("sound", quota("2/h"), ClientAddr::peer()),
         ];
-        RateLimitLayer::new(limits).unwrap().on_refused(|_| panic!("on purpose"))
+        let layer = RateLimitLayer::new(limits).unwrap().on_refused(|_| panic!("on purpose"));
+        layer.exempt(|_| panic!("on purpose")).event_streams(|_| panic!("on purpose"))
     };
     for failure in [Failure::Open, Failure::Local] {
         let layer = broken(failure);
