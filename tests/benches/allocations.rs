@@ -24,6 +24,8 @@ const ALLOCATIONS: Counter = Counter {
         ("envelope, 10 KB", 1.0),
         ("envelope, 1 MB", 1.0),
         ("three layers", 8.0),
+        ("circuit breaker, closed, window of calls", 0.0),
+        ("circuit breaker, closed, window of time", 0.0),
         ("rate limit, user and address", 0.0),
         ("rate limit, user and address, told", 2.0),
         ("SSE, write an event with id and JSON", 2.0),
