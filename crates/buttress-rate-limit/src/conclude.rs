@@ -57,8 +57,11 @@ impl<St: RateStore> Judge<'_, St> {
             telemetry::tell(&Refused::new(shadow, true, None), self.settings);
         }
         let written = self.write(decision, terms, &told);
-        let Some((names, reason)) = found.violated.filter(|_| !decision.granted()) else { return Ok(written) };
-        let wait = found.wait.map(|wait| self.with_jitter(wait));
+        if decision.granted() {
+            return Ok(written);
+        }
+        let (names, reason) = found.violated.unwrap_or((Names::default(), Reason::Quota));
+        let wait = (!found.never).then(|| self.with_jitter(found.wait));
         telemetry::tell(&Refused::new(names, false, wait), self.settings);
         let why = wait.map_or(Why::Never { names }, |wait| Why::Limits { names, reason, wait });
         Err(Box::new(Refusal::new(why, written, head, self.settings)))
@@ -100,8 +103,9 @@ impl<St: RateStore> Judge<'_, St> {
 struct Found {
     violated: Option<(Names, Reason)>,
     shadow: Option<Names>,
-    /// The longest; `None` once one of them never ends.
-    wait: Option<Duration>,
+    /// The longest.
+    wait: Duration,
+    /// Whether no wait helps.
     never: bool,
 }
 
@@ -114,12 +118,9 @@ impl Found {
         self.violated.get_or_insert((Names::default(), reason)).0.push(name);
         match wait {
             Wait::Never => self.never = true,
-            Wait::For(time) => self.wait = Some(self.wait.map_or(time, |longest| longest.max(time))),
-            // It has come back meanwhile, by the store's word that it did not fit.
-            Wait::No => self.wait = Some(self.wait.unwrap_or_default()),
-        }
-        if self.never {
-            self.wait = None;
+            Wait::For(time) => self.wait = self.wait.max(time),
+            // It has come back since the store looked.
+            Wait::No => {}
         }
     }
 }
