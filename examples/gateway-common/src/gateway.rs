@@ -97,6 +97,10 @@ impl Gateway {
     /// Finds out who sent a request, for the limits and for [`context`](Self::context).
     pub fn identify<B>(&self, mut request: Request<B>) -> Request<B> {
         let known = Known(self.0.users.identify(request.headers()));
+        // Also for the log lines of requests that no handler sees.
+        if let (Some(user), Some(notes)) = (known.user(), request.extensions().get::<Notes>()) {
+            notes.write(|noted| noted.user_id = Some(user.as_str().to_owned().into()));
+        }
         request.extensions_mut().insert(known);
         request
     }
