@@ -3,7 +3,7 @@
 mod extract;
 mod routes;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{future::ready, io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -21,9 +21,27 @@ use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The whole stack, outermost first: peer address, correlation id, reports, request log, envelope, heartbeats of event
-/// streams, routes.
+/// The whole stack, outermost first: peer address, correlation id, reports, request log, envelope, who it is, limits,
+/// heartbeats of event streams, routes.
 pub fn app(gateway: Gateway) -> Router {
+    let routes = routes().layer(gateway.heartbeats());
+    let limited = match gateway.limits() {
+        Some(limits) => routes.layer(limits),
+        None => routes,
+    };
+    let who = gateway.clone();
+    limited
+        .layer(map_request(move |request: Request| ready(who.identify(request))))
+        .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .layer(map_request(route))
+        .layer(RequestLogLayer::new().level_by(Record::severity))
+        .layer(ReportLayer)
+        .layer(CorrelationLayer::new())
+        .layer(map_request(peer))
+        .with_state(gateway)
+}
+
+fn routes() -> Router<Gateway> {
     Router::new()
         .route("/", get(routes::page))
         .route("/assets/{name}", get(routes::asset))
@@ -36,14 +54,6 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/api/models", get(routes::models))
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
-        .layer(gateway.heartbeats())
-        .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
-        .layer(map_request(route))
-        .layer(RequestLogLayer::new().level_by(Record::severity))
-        .layer(ReportLayer)
-        .layer(CorrelationLayer::new())
-        .layer(map_request(peer))
-        .with_state(gateway)
 }
 
 /// Serves until `shutdown`, then drains: no new connections, running requests finish, event streams end at the border

@@ -7,6 +7,7 @@ mod context;
 mod gateway;
 mod input;
 mod jobs;
+mod limits;
 mod page;
 mod provider;
 mod reports;
