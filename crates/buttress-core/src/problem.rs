@@ -6,7 +6,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Body, CorrelationId, RetryAfter};
 
@@ -56,6 +56,17 @@ impl Problem {
     #[must_use]
     pub fn details(mut self, details: Value) -> Self {
         self.details = Some(details);
+        self
+    }
+
+    /// Adds one named thing that programs may want to know. Details that are not an object make room for one.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let details = self.details.get_or_insert_default();
+        if !details.is_object() {
+            *details = Value::Object(Map::new());
+        }
+        details[name] = value.into();
         self
     }
 
@@ -278,6 +289,12 @@ mod tests {
                 "details": [{ "field": "prompt", "problem": "is empty" }],
             })
         );
+    }
+
+    #[test]
+    fn single_details_make_an_object() {
+        let problem = Problem::new(StatusCode::CONFLICT, CODE, "no").detail("safe", false).detail("of", "7");
+        assert_eq!(problem.details_value(), Some(&serde_json::json!({ "safe": false, "of": "7" })));
     }
 
     // ENV-7
