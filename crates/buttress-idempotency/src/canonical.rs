@@ -115,6 +115,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unwrap_used, reason = "a helper of tests fails as they do")]
     fn rewritten(text: &str) -> Option<String> {
         let mut body = Chunks::default();
         body.push(text.to_owned().into());

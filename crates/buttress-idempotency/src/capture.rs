@@ -86,7 +86,8 @@ where
 fn is_stream(parts: &Parts) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
-    let events = content_type.and_then(|value| value.get(..EVENTS.len())).is_some_and(|v| v.eq_ignore_ascii_case(EVENTS));
+    let events =
+        content_type.and_then(|value| value.get(..EVENTS.len())).is_some_and(|v| v.eq_ignore_ascii_case(EVENTS));
     events || parts.status.is_informational()
 }
 
@@ -142,6 +143,9 @@ impl Draft {
     }
 }
 
+/// What a body has to say when it is polled.
+type Polled<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
+
 pin_project! {
     /// The body of an answer that is recorded.
     pub(crate) struct Capture<B, St>
@@ -157,7 +161,7 @@ pin_project! {
         draft: Option<Draft>,
         settling: Option<Settling<St>>,
         // What is handed on once it is settled.
-        end: Option<Option<Result<Frame<B::Data>, B::Error>>>,
+        end: Option<Polled<B>>,
         over: bool,
     }
 }

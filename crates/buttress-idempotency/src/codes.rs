@@ -18,6 +18,8 @@ pub const RESULT_EXPIRED: ProblemCode = ProblemCode::new("result_expired");
 pub const RESULT_UNAVAILABLE: ProblemCode = ProblemCode::new("result_unavailable");
 /// 413: the body is longer than what can be compared (IDM-17).
 pub const PAYLOAD_TOO_LARGE: ProblemCode = ProblemCode::new("payload_too_large");
+/// 408, retryable: the body did not arrive in time.
+pub const REQUEST_TIMEOUT: ProblemCode = ProblemCode::new("request_timeout");
 /// 400: the body broke off.
 pub const BAD_REQUEST: ProblemCode = ProblemCode::new("bad_request");
 /// 503, retryable: the store cannot be asked, or has no room (IDM-19).

@@ -2,12 +2,7 @@
 
 use http::{Uri, header::CONTENT_TYPE, request::Parts};
 
-use crate::{
-    Secret,
-    canonical::Canonical,
-    chunks::Chunks,
-    secret::Purpose,
-};
+use crate::{Secret, canonical::Canonical, chunks::Chunks, secret::Purpose};
 
 /// A keyed hash of method, path, query, type of content and body: equal for equal requests alone (IDM-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

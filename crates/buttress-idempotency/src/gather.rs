@@ -22,6 +22,7 @@ pub(crate) struct Gathered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
     TooLong,
+    TooSlow,
     BrokenOff,
 }
 

@@ -9,8 +9,8 @@ use std::{
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    EventKind, Held, IdempotencyStore, RecordKey, Settlement, Token, Verdict, settings::Shared, settling::Settling, sync::Owned,
-    telemetry,
+    EventKind, Held, IdempotencyStore, RecordKey, Settlement, Token, Verdict, settings::Shared, settling::Settling,
+    sync::Owned, telemetry,
 };
 
 /// The hold that a run has on its key.

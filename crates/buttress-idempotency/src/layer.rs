@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Uri, request::Parts};
 use tower_layer::Layer;
 
 use crate::{
-    Detached, Effect, Event, Followers, Idempotency, IdempotencyStore, InvalidSetting, KeyForm, Leaving, Lease,
+    Detached, Effect, Event, Followers, Idempotency, IdempotencyStore, InvalidSetting, KeyForm, Lease, Leaving,
     NotStorable, Retention, Scope, ScopeOf, Scoped, Seal, Secret, Unscoped, Unset,
     settings::{Required, Settings, Shared},
 };
@@ -23,7 +23,8 @@ use crate::{
 /// | [`lease`](Self::lease) | 30 seconds, renewed at each third |
 /// | [`followers`](Self::followers) | refused with 409 |
 /// | [`leaving`](Self::leaving), [`most_detached`](Self::most_detached) | runs go on for 60 seconds, 1 024 at once |
-/// | [`body_limit`](Self::body_limit), [`answer_limit`](Self::answer_limit) | 1 MiB, 1 MiB |
+/// | [`body_limit`](Self::body_limit), [`body_time`](Self::body_time) | 1 MiB, 60 seconds |
+/// | [`answer_limit`](Self::answer_limit) | 1 MiB |
 /// | [`keep_header`](Self::keep_header) | what describes the answer |
 /// | [`fail_open`](Self::fail_open), [`store_patience`](Self::store_patience) | closed: 503; 5 seconds |
 ///
@@ -153,6 +154,11 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     /// The longest body of a request with a key, in bytes: it is read whole before it runs. Beyond it: 413 (IDM-17).
     pub fn body_limit(self, bytes: usize) -> Self {
         self.with(|settings| settings.body_limit = bytes)
+    }
+
+    /// How long the body of a request with a key may take to arrive: 60 seconds unless said otherwise. Beyond it: 408.
+    pub fn body_time(self, time: Duration) -> Self {
+        self.with(|settings| settings.body_time = time)
     }
 
     /// The longest body of an answer that is recorded, in bytes. Longer ones go to their caller and are recorded as done,

@@ -81,13 +81,19 @@ impl Refusal {
             Self::Invalid(error) => {
                 fresh(StatusCode::BAD_REQUEST, codes::IDEMPOTENCY_KEY_INVALID, error.to_string().into())
             }
-            Self::Missing => {
-                fresh(StatusCode::BAD_REQUEST, codes::IDEMPOTENCY_KEY_MISSING, "an Idempotency-Key is needed here".into())
-            }
+            Self::Missing => fresh(
+                StatusCode::BAD_REQUEST,
+                codes::IDEMPOTENCY_KEY_MISSING,
+                "an Idempotency-Key is needed here".into(),
+            ),
             Self::Scope(problem) => problem.refused_by(LAYER),
             Self::Unread(Unread::TooLong, limit) => {
                 let message = format!("with an idempotency key, a body has at most {limit} bytes");
                 plain(StatusCode::PAYLOAD_TOO_LARGE, codes::PAYLOAD_TOO_LARGE, message.into())
+            }
+            Self::Unread(Unread::TooSlow, _) => {
+                let message = "the body did not arrive in time";
+                plain(StatusCode::REQUEST_TIMEOUT, codes::REQUEST_TIMEOUT, message.into()).may_retry()
             }
             Self::Unread(Unread::BrokenOff, _) => {
                 plain(StatusCode::BAD_REQUEST, codes::BAD_REQUEST, "the body broke off".into())
@@ -114,7 +120,8 @@ impl Refusal {
             }
             Self::StoreDown => {
                 let message = "idempotency keys cannot be checked now";
-                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into()).retry_after(STORE_PAUSE)
+                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into())
+                    .retry_after(STORE_PAUSE)
             }
         }
     }

@@ -44,6 +44,7 @@ pub(crate) enum Required {
     Where(Arc<dyn Fn(&Parts) -> bool + Send + Sync>),
 }
 
+type Hook = dyn Fn(&Event) + Send + Sync;
 type FindUri = dyn for<'a> Fn(&'a Parts) -> &'a Uri + Send + Sync;
 
 /// What a layer was told.
@@ -62,12 +63,14 @@ pub(crate) struct Settings {
     pub(crate) most_detached: NonZeroUsize,
     pub(crate) detached: Detached,
     pub(crate) body_limit: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_time: Duration,
     pub(crate) answer_limit: usize,
     pub(crate) canonical: Canonical,
     pub(crate) allowed: AllowList,
     pub(crate) uri: Option<Arc<FindUri>>,
     pub(crate) seal: Option<Arc<dyn Seal>>,
-    pub(crate) hook: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    pub(crate) hook: Option<Arc<Hook>>,
     pub(crate) documentation: HeaderValue,
     pub(crate) fail_open: bool,
     /// How long the store may take for an answer.
@@ -92,6 +95,7 @@ impl Settings {
             most_detached: NonZeroUsize::new(1_024).expect("not zero"),
             detached: Detached::default(),
             body_limit: 1 << 20,
+            body_time: Duration::from_secs(60),
             answer_limit: 1 << 20,
             canonical: Canonical::default(),
             allowed: AllowList::default(),

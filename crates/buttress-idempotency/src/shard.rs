@@ -171,19 +171,30 @@ impl Shard {
         }
     }
 
-    /// Removes the oldest that are forgotten.
+    /// Removes the oldest that are forgotten, and the oldest answers that are kept no longer.
     fn forget(&mut self, now: Duration) {
-        for whole in [true, false] {
-            while let Some((key, token)) = if whole { self.whole.front() } else { self.bare.front() }.copied() {
-                let slot = self.slots.get(&key).filter(|slot| slot.is(token));
-                if slot.is_some_and(|slot| !slot.record.is_absent(now)) {
-                    break;
-                }
-                if slot.is_some() {
-                    self.remove(&key);
-                }
-                if whole { self.whole.pop_front() } else { self.bare.pop_front() };
+        while let Some((key, token)) = self.whole.front().copied() {
+            match self.slots.get_mut(&key).filter(|slot| slot.is(token)) {
+                Some(slot) if slot.record.is_absent(now) => _ = self.remove(&key),
+                Some(slot) => match &mut slot.record.state {
+                    State::Done(kept @ Kept::Whole(_), until) if *until <= now => {
+                        let dropped = std::mem::replace(kept, Kept::Dropped);
+                        self.bytes -= if let Kept::Whole(answer) = dropped { answer.len() } else { 0 };
+                        self.bare.push_back((key, token));
+                    }
+                    _ => break,
+                },
+                None => {}
             }
+            self.whole.pop_front();
+        }
+        while let Some((key, token)) = self.bare.front().copied() {
+            match self.slots.get(&key).filter(|slot| slot.is(token)) {
+                Some(slot) if !slot.record.is_absent(now) => break,
+                Some(_) => _ = self.remove(&key),
+                None => {}
+            }
+            self.bare.pop_front();
         }
     }
 

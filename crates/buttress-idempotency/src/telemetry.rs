@@ -38,7 +38,11 @@ mod log {
         let kind = event.kind.as_str();
         match event.kind {
             EventKind::First | EventKind::Recorded => debug!(kind, operation, "idempotency"),
-            EventKind::StoreDown | EventKind::Unprotected | EventKind::Lost | EventKind::Weakened | EventKind::Doubted => {
+            EventKind::StoreDown
+            | EventKind::Unprotected
+            | EventKind::Lost
+            | EventKind::Weakened
+            | EventKind::Doubted => {
                 warn!(kind, operation, "idempotency");
             }
             _ => info!(kind, operation, "idempotency"),

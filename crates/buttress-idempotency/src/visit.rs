@@ -74,7 +74,7 @@ pin_project! {
     where
         St: IdempotencyStore,
     {
-        Gathering { #[pin] body: ReqB },
+        Gathering { #[pin] body: ReqB, patience: Patience },
         Claiming { claim: Option<St::Claim>, patience: Patience },
         Following { wait: St::Wait, until: Pin<Box<Sleep>> },
         Readying,
@@ -122,7 +122,7 @@ where
             follow_until: None,
             keeper: None,
             place: None,
-            stage: Stage::Gathering { body },
+            stage: Stage::Gathering { body, patience: Patience::default() },
         }
     }
 }
@@ -160,4 +160,3 @@ where
         }
     }
 }
-

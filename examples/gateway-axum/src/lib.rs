@@ -3,12 +3,12 @@
 mod extract;
 mod routes;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{future::ready, io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, MatchedPath, Request},
-    middleware::map_request,
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    middleware::{map_request, map_request_with_state},
     routing::{get, post},
     serve::ListenerExt,
 };
@@ -16,19 +16,25 @@ use buttress_core::{Notes, PeerAddr};
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::EnvelopeLayer;
 use buttress_request_log::RequestLogLayer;
-use gateway_common::Gateway;
+use gateway_common::{Gateway, for_uploads};
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The whole stack, outermost first: peer address, correlation id, request log, envelope, routes.
+/// The whole stack, outermost first: peer address, correlation id, request log, envelope; on routes that create
+/// something, who calls and idempotency; routes.
 pub fn app(gateway: Gateway) -> Router {
+    let once = gateway.idempotency();
+    let identify = |State(gateway): State<Gateway>, request: Request| ready(gateway.identify(request));
+    let creating = Router::new()
+        .route("/api/images", post(routes::create_image).layer(once.clone()))
+        .route("/api/videos", post(routes::create_video).layer(once.clone()))
+        .route("/api/uploads", post(routes::upload).layer(for_uploads(once)))
+        .layer(map_request_with_state(gateway.clone(), identify));
     Router::new()
+        .merge(creating)
         .route("/", get(routes::page))
         .route("/assets/{name}", get(routes::asset))
-        .route("/api/images", post(routes::create_image))
-        .route("/api/videos", post(routes::create_video))
-        .route("/api/uploads", post(routes::upload))
         .route("/api/jobs/{id}", get(routes::job))
         .route("/api/jobs/{id}/result", get(routes::result))
         .route("/api/jobs/{id}/events", get(routes::events))

@@ -32,6 +32,12 @@ pub(crate) struct Caller {
     pub(crate) cookie: Option<HeaderValue>,
 }
 
+/// Who sent a request, or why nobody may have: found out once, and kept with the request.
+///
+/// A guest who just came is somebody new each time he is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Known(pub(crate) Result<Caller, Problem>);
+
 /// Knows users by API key or by signed cookie.
 #[derive(Debug)]
 pub(crate) struct Users {

@@ -4,6 +4,7 @@ mod correlation;
 mod discard;
 mod envelope;
 mod http;
+mod idempotency;
 mod request_log;
 mod sse;
 mod stack;
@@ -54,6 +55,7 @@ pub(crate) const BARE: &str = "bare service";
 pub(crate) fn groups() -> Vec<Group> {
     let mut groups = correlation::groups();
     groups.extend(envelope::groups());
+    groups.extend(idempotency::groups());
     groups.push(request_log::group("request log"));
     groups.push(stack::group("three layers"));
     groups.extend(sse::groups());

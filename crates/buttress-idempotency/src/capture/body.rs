@@ -8,7 +8,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{Capture, Draft, filter_trailers};
+use super::{Capture, Draft, Polled, filter_trailers};
 use crate::{IdempotencyStore, Kept, Settlement};
 
 impl<B, St> Capture<B, St>
@@ -17,10 +17,7 @@ where
     B::Data: From<Bytes>,
     St: IdempotencyStore,
 {
-    pub(crate) fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    pub(crate) fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Polled<B>> {
         loop {
             let mut this = self.as_mut().project();
             if let Some(settling) = this.settling {
@@ -83,7 +80,8 @@ where
 impl<B: Body, St: IdempotencyStore> Capture<B, St> {
     pub(crate) fn is_end_stream(&self) -> bool {
         // What waits for the store is still to come.
-        self.over || (self.end.is_none() && self.settling.is_none() && self.draft.is_none() && self.body.is_end_stream())
+        self.over
+            || (self.end.is_none() && self.settling.is_none() && self.draft.is_none() && self.body.is_end_stream())
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {

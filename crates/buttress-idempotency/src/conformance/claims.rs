@@ -53,6 +53,9 @@ impl<St: IdempotencyStore> Law<'_, St> {
         assert!(second > first, "tokens grow");
         assert_eq!(self.complete(&key, first).await, crate::Settled::Lost, "a run from before");
         assert_eq!(self.renew(&key, first).await, crate::Held::Lost, "a run from before");
-        assert!(matches!(self.again(&key).await, Claim::Running { token, .. } if token == second), "and changes nothing");
+        assert!(
+            matches!(self.again(&key).await, Claim::Running { token, .. } if token == second),
+            "and changes nothing"
+        );
     }
 }

@@ -14,8 +14,8 @@ use tower_service::Service;
 
 use super::{Name, Next, Stage, StageProj, Turn, Visit, leave};
 use crate::{
-    Answer, Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, RequestBody, ResponseBody, Token,
-    capture, refusal::Refusal, telemetry,
+    Answer, Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, RequestBody, ResponseBody, Token, capture,
+    gather::Unread, refusal::Refusal, telemetry,
 };
 
 impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
@@ -30,10 +30,17 @@ where
     /// Gathering → (Claiming | refused)
     pub(super) fn gather(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
         let mut this = self.project();
-        let StageProj::Gathering { body } = this.stage.as_mut().project() else { unreachable!("it is gathering") };
+        let StageProj::Gathering { body, patience } = this.stage.as_mut().project() else {
+            unreachable!("it is gathering")
+        };
         let settings = &this.shared.settings;
         let parts = this.parts.as_ref().expect("the request is here until it runs");
-        if let Err(unread) = ready!(this.gathered.poll(body, cx, settings.body_limit)) {
+        let gathered = match this.gathered.poll(body, cx, settings.body_limit) {
+            Poll::Ready(gathered) => gathered,
+            Poll::Pending if patience.is_over(settings.body_time, cx) => Err(Unread::TooSlow),
+            Poll::Pending => return Poll::Pending,
+        };
+        if let Err(unread) = gathered {
             let key = match this.name {
                 Name::Sent(key) => Some(*key),
                 Name::Made(_) => None,
@@ -42,8 +49,7 @@ where
             return Poll::Ready(Next::Done(Ok(refusal.map(ResponseBody::plain))));
         }
         let uri = settings.uri(parts);
-        let fingerprint =
-            Fingerprint::of(&settings.secret, settings.canonical, parts, uri, &this.gathered.chunks);
+        let fingerprint = Fingerprint::of(&settings.secret, settings.canonical, parts, uri, &this.gathered.chunks);
         let mut retention = settings.retention;
         if let Name::Made(scope) = *this.name {
             *this.name = Name::Sent(scope.asking(&settings.secret, &fingerprint));

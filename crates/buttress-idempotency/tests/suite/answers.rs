@@ -186,7 +186,10 @@ async fn hints_of_the_body_are_kept_and_those_of_a_replay_are_exact() {
     assert_eq!((first.body().size_hint().exact(), first.body().is_end_stream()), (Some(5), false));
     let mut first = first.into_body();
     first.frame().await.unwrap().unwrap();
-    assert!(first.is_end_stream() && first.frame().await.is_none(), "it ends with the last frame, and is not polled again");
+    assert!(
+        first.is_end_stream() && first.frame().await.is_none(),
+        "it ends with the last frame, and is not polled again"
+    );
     let again = service.oneshot(post("a", "x")).await.unwrap();
     assert_eq!(again.body().size_hint().exact(), Some(5));
 }
@@ -290,7 +293,8 @@ async fn what_is_sealed_lies_in_no_store_and_what_cannot_be_opened_runs_nothing(
     assert_eq!(send(&service, post("a", "x")).await.body, "a secret");
     assert_eq!(handler.runs(), 3);
     let first = seen.lock().unwrap()[0];
-    let Some(State::Done(Kept::Whole(sealed), _)) = layer.store().look(&first).await.unwrap().map(|record| record.state)
+    let Some(State::Done(Kept::Whole(sealed), _)) =
+        layer.store().look(&first).await.unwrap().map(|record| record.state)
     else {
         panic!("the first one is there")
     };

@@ -3,7 +3,7 @@
 use buttress_idempotency::{Key, KeyForm};
 
 /// The parser of keys against what a key is.
-pub fn key(input: &[u8]) {
+pub(crate) fn key(input: &[u8]) {
     let strict = Key::parse(input, KeyForm::Strict);
     let lenient = Key::parse(input, KeyForm::Lenient);
     if let Ok(key) = &strict {

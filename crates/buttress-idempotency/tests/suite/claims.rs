@@ -85,7 +85,10 @@ async fn while_the_first_runs_the_same_request_is_409_with_the_rest_of_the_lease
     let seen = send(&service, post("a", "x")).await;
     assert_eq!((seen.status, seen.code().as_str()), (409, "idempotency_in_progress"));
     assert_eq!(seen.header("retry-after"), Some("57"));
-    assert_eq!((seen.json()["retryable"].clone(), seen.json()["details"]["safeNewKey"].clone()), (true.into(), false.into()));
+    assert_eq!(
+        (seen.json()["retryable"].clone(), seen.json()["details"]["safeNewKey"].clone()),
+        (true.into(), false.into())
+    );
     assert_eq!(send(&service, post("a", "y")).await.status, 422, "another request is told so while it runs");
     assert_eq!(first.await.unwrap().unwrap().status(), 200);
     assert_eq!(handler.runs(), 1);
@@ -215,7 +218,10 @@ async fn problems_say_which_operation_they_are_about_and_whether_a_new_key_is_sa
     send(&service, post("a", "x")).await;
     let seen = send(&service, post("a", "x")).await;
     let details = &seen.json()["details"];
-    assert_eq!((seen.status, seen.code().as_str(), &details["safeNewKey"]), (409, "operation_uncertain", &false.into()));
+    assert_eq!(
+        (seen.status, seen.code().as_str(), &details["safeNewKey"]),
+        (409, "operation_uncertain", &false.into())
+    );
     assert_eq!(seen.header("x-should-retry"), Some("false"));
     let operation = details["operation"].as_str().unwrap().parse().unwrap();
     use buttress_idempotency::IdempotencyStore;
@@ -243,7 +249,8 @@ async fn the_handler_gets_the_body_as_it_came_trailers_included() {
     use http_body_util::BodyExt;
     use tower::{Layer, service_fn};
 
-    let steps = || [Step::Data("ab"), Step::Big(3_000), Step::Data("cd"), Step::Data("ef"), Step::Trailers("x-sum", "1")];
+    let steps =
+        || [Step::Data("ab"), Step::Big(3_000), Step::Data("cd"), Step::Data("ef"), Step::Trailers("x-sum", "1")];
     let handler = service_fn(|request: Request<RequestBody<Script>>| async move {
         let (_, body) = request.into_parts();
         assert_eq!(http_body::Body::size_hint(&body).exact(), Some(3_006));
@@ -254,7 +261,9 @@ async fn the_handler_gets_the_body_as_it_came_trailers_included() {
     let service = IdempotencyLayer::new(MemoryStore::default(), Secret::random()).unscoped().layer(handler);
     for key in [None, Some("a")] {
         let mut request = Request::post("/").body(Script::new(steps()).promising(3_006)).unwrap();
-        request.headers_mut().extend(key.map(|key| (buttress_idempotency::Key::HEADER, http::HeaderValue::from_static(key))));
+        request
+            .headers_mut()
+            .extend(key.map(|key| (buttress_idempotency::Key::HEADER, http::HeaderValue::from_static(key))));
         let response = service.clone().oneshot(request).await.unwrap();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, format!("ab{}cdef", "x".repeat(3_000)));
@@ -276,6 +285,22 @@ async fn a_body_that_breaks_off_is_400_and_runs_nothing() {
     let request = request.body(Script::new([Step::Data("a"), Step::Fail])).unwrap();
     let seen = crate::common::read(layer.layer(handler).oneshot(request).await.unwrap()).await;
     assert_eq!((seen.status, seen.code().as_str()), (400, "bad_request"));
+    assert!(layer.store().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_408_and_runs_nothing() {
+    use buttress_idempotency::{IdempotencyLayer, MemoryStore, Secret};
+    use tower::{Layer, service_fn};
+
+    let handler = service_fn(|_: Request<buttress_idempotency::RequestBody<Script>>| async {
+        Ok::<_, crate::common::Broken>(Response::new(Script::text("it ran")))
+    });
+    let layer = IdempotencyLayer::new(MemoryStore::default(), Secret::random()).unscoped().body_time(5 * SECOND);
+    let request = Request::post("/").header("idempotency-key", "a").body(Script::new([Step::Data("a"), Step::Hang]));
+    let start = Instant::now();
+    let seen = crate::common::read(layer.layer(handler).oneshot(request.unwrap()).await.unwrap()).await;
+    assert_eq!((seen.status, seen.code().as_str(), start.elapsed()), (408, "request_timeout", 5 * SECOND));
     assert!(layer.store().is_empty());
 }
 
@@ -327,13 +352,13 @@ async fn the_key_for_calls_is_one_for_each_operation_and_the_same_on_each_try() 
     for key in ["a", "a", "b"] {
         service.clone().oneshot(post(key, "x")).await.unwrap_err();
     }
+    let restarted = over(&layer().effect(Effect::None), &handler);
+    restarted.oneshot(post("a", "x")).await.unwrap_err();
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0].0, seen[1].0);
     assert_ne!(seen[0].0, seen[2].0);
     assert!(seen[0].1 < seen[1].1 && seen[1].1 < seen[2].1, "tokens grow");
-    let restarted = over(&layer().effect(Effect::None), &handler);
-    drop(seen);
-    restarted.oneshot(post("a", "x")).await.unwrap_err();
+    assert_eq!(seen[3].0, seen[0].0, "also after a restart, with the same secret");
 }
 
 #[tokio::test]

@@ -151,18 +151,21 @@ impl Body for Script {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 
 pub(crate) type Asked = Request<RequestBody<Full<Bytes>>>;
 pub(crate) type Answered = Result<Response<Script>, Broken>;
 
+type Does = dyn Fn(usize, Asked) -> Answering + Send + Sync;
+type Answering = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
 /// Counts its runs, and answers as it is told.
 #[derive(Clone)]
 pub(crate) struct Handler {
     runs: Arc<AtomicUsize>,
-    does: Arc<dyn Fn(usize, Asked) -> Pin<Box<dyn Future<Output = Answered> + Send>> + Send + Sync>,
+    does: Arc<Does>,
 }
 
 impl Handler {
@@ -217,7 +220,7 @@ fn numbered(run: usize) -> Script {
 impl Service<Asked> for Handler {
     type Response = Response<Script>;
     type Error = Broken;
-    type Future = Pin<Box<dyn Future<Output = Answered> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         Poll::Ready(Ok(()))

@@ -12,9 +12,8 @@ use crate::common::{Handler, Script, Step, layer, over, post, send};
 // D21
 #[tokio::test]
 async fn no_store_on_every_answer_does_not_switch_the_protection_off() {
-    let handler = Handler::with(|| {
-        Response::builder().header("cache-control", "no-store").body(Script::text("job")).unwrap()
-    });
+    let handler =
+        Handler::with(|| Response::builder().header("cache-control", "no-store").body(Script::text("job")).unwrap());
     let service = over(&layer(), &handler);
     for _ in 0..5 {
         let seen = send(&service, post("a", "x")).await;

@@ -1,11 +1,4 @@
-use std::{
-    future::poll_fn,
-    num::NonZeroUsize,
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, num::NonZeroUsize, panic::AssertUnwindSafe, pin::Pin, task::Poll, time::Duration};
 
 use buttress_idempotency::{Effect, EventKind, IdempotencyLayer, IdempotencyStore, Leaving};
 use http::Response;
@@ -29,7 +22,11 @@ fn long_way() -> Handler {
 }
 
 /// Drives one request, and leaves after so many polls of future and body. `false` when it came to its end before.
-async fn leave_after<St: IdempotencyStore>(layer: &IdempotencyLayer<St, Scope1>, handler: &Handler, polls: usize) -> bool {
+async fn leave_after<St: IdempotencyStore>(
+    layer: &IdempotencyLayer<St, Scope1>,
+    handler: &Handler,
+    polls: usize,
+) -> bool {
     let mut left = polls;
     let mut future = Box::pin(over(layer, handler).oneshot(post("a", "x")));
     let response = loop {
@@ -60,7 +57,10 @@ async fn leave_after<St: IdempotencyStore>(layer: &IdempotencyLayer<St, Scope1>,
 }
 
 /// What the same request gets once everything has come to rest.
-async fn in_the_end<St: IdempotencyStore>(layer: &IdempotencyLayer<St, Scope1>, handler: &Handler) -> crate::common::Seen {
+async fn in_the_end<St: IdempotencyStore>(
+    layer: &IdempotencyLayer<St, Scope1>,
+    handler: &Handler,
+) -> crate::common::Seen {
     timeout(600 * SECOND, layer.detached().idle()).await.expect("what goes on ends");
     sleep(SECOND).await;
     send(&over(layer, handler), post("a", "x")).await
@@ -161,7 +161,7 @@ async fn only_so_many_runs_go_on_at_once() {
     let layer = layer().most_detached(NonZeroUsize::new(2).unwrap());
     for key in ["a", "b", "c"] {
         let mut future = Box::pin(over(&layer, &slow).oneshot(post(key, "x")));
-        poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await);
     }
     assert_eq!(layer.detached().running(), 2);
     layer.detached().idle().await;
@@ -175,7 +175,12 @@ async fn only_so_many_runs_go_on_at_once() {
 // IDM-13
 #[tokio::test(start_paused = true)]
 async fn a_panic_goes_on_and_leaves_its_key_uncertain_or_free() {
-    let late = || Handler::new(|_, _| async { tokio::task::yield_now().await; panic!("on purpose") });
+    let late = || {
+        Handler::new(|_, _| async {
+            tokio::task::yield_now().await;
+            panic!("on purpose")
+        })
+    };
     let early = || Handler::new(|_, _| -> std::future::Ready<crate::common::Answered> { panic!("on purpose") });
     for (effect, status, runs) in [(Effect::Outside, 409, 1), (Effect::None, 200, 2)] {
         for handler in [late(), early()] {
@@ -192,7 +197,10 @@ async fn a_panic_goes_on_and_leaves_its_key_uncertain_or_free() {
 // IDM-13
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_what_goes_on_is_settled_as_well() {
-    let handler = Handler::new(|_, _| async { sleep(SECOND).await; panic!("on purpose") });
+    let handler = Handler::new(|_, _| async {
+        sleep(SECOND).await;
+        panic!("on purpose")
+    });
     let layer = layer();
     assert!(leave_after(&layer, &handler, 1).await);
     layer.detached().idle().await;
@@ -215,7 +223,7 @@ fn outside_of_a_runtime_a_run_that_is_left_is_uncertain() {
     let (layer, handler) = (layer(), Handler::new(|_, _| std::future::pending()));
     let mut future = Box::pin(over(&layer, &handler).oneshot(post("a", "x")));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(poll_fn(|cx| Poll::Ready(assert!(future.as_mut().poll(cx).is_pending()))));
+    assert!(runtime.block_on(poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending()))));
     drop(future);
     let again = runtime.block_on(async { read(over(&layer, &handler).oneshot(post("a", "x")).await.unwrap()).await });
     assert_eq!(again.code(), "operation_uncertain");

@@ -17,10 +17,18 @@ const KEY: u64 = 70;
 /// What anybody may do to a key, and how time goes on.
 #[derive(Clone, Debug)]
 enum Step {
-    Claim { request: u8, effect: Effect },
+    Claim {
+        request: u8,
+        effect: Effect,
+    },
     /// By the holder of the run that was won so many runs ago.
-    Renew { ago: usize },
-    Settle { ago: usize, how: How },
+    Renew {
+        ago: usize,
+    },
+    Settle {
+        ago: usize,
+        how: How,
+    },
     Purge,
     Pass(u64),
 }
@@ -109,9 +117,8 @@ impl Model {
 
     fn is_done_by(&self, run: usize) -> bool {
         let life = self.life.as_ref().filter(|life| life.run == run);
-        life.and_then(|life| life.end).is_some_and(|(how, at)| {
-            matches!(how, How::Whole | How::Nothing) && self.now - at < KEY
-        })
+        life.and_then(|life| life.end)
+            .is_some_and(|(how, at)| matches!(how, How::Whole | How::Nothing) && self.now - at < KEY)
     }
 }
 

@@ -115,12 +115,17 @@ async fn what_is_forgotten_goes_as_others_come() {
         done(&store, number, 10).await;
     }
     assert_eq!((store.len(), store.bytes()), (2_000, 20_000));
-    advance(200 * SECOND).await;
-    // One for each shard.
+    // One for each shard: answers go first, then the keys.
+    advance(100 * SECOND).await;
     for number in 10_000..10_016 {
         done(&store, number, 10).await;
     }
-    assert_eq!((store.len(), store.bytes()), (16, 160));
+    assert_eq!((store.len(), store.bytes()), (2_016, 160));
+    advance(100 * SECOND).await;
+    for number in 20_000..20_016 {
+        done(&store, number, 10).await;
+    }
+    assert_eq!((store.len(), store.bytes()), (32, 160));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,9 @@ use crate::common::{Handler, layer, over, post, send};
 #[tokio::test]
 async fn the_notes_of_a_request_say_what_became_of_its_key() {
     let service = over(&layer(), &Handler::numbered());
-    for (key, body, word) in [("a", "x", "first"), ("a", "x", "replayed"), ("a", "y", "mismatch"), ("\"", "x", "invalid_key")] {
+    for (key, body, word) in
+        [("a", "x", "first"), ("a", "x", "replayed"), ("a", "y", "mismatch"), ("\"", "x", "invalid_key")]
+    {
         let notes = Notes::default();
         let mut request = post(key, body);
         request.extensions_mut().insert(notes.clone());
