@@ -159,6 +159,22 @@ impl Problem {
         serde_json::to_vec(&details).expect("strings, numbers and JSON values always serialise").into()
     }
 
+    /// The problem that [`to_problem_json`](Self::to_problem_json) told, for who kept that text; `None` if it is none.
+    ///
+    /// `code` finds the code of a name. How long to wait, and who refused, is not in the text: the problem says neither.
+    #[must_use]
+    pub fn from_problem_json(json: &[u8], code: impl FnOnce(&str) -> Option<ProblemCode>) -> Option<Self> {
+        let mut told: Value = serde_json::from_slice(json).ok()?;
+        let status = u16::try_from(told["status"].as_u64()?).ok()?;
+        let status = StatusCode::from_u16(status).ok()?;
+        let problem = Self::new(status, code(told["code"].as_str()?)?, told["message"].as_str()?.to_owned());
+        let problem = if told["retryable"].as_bool()? { problem.may_retry() } else { problem };
+        Some(match told["details"].take() {
+            Value::Null => problem,
+            details => problem.details(details),
+        })
+    }
+
     /// The answer of a layer that refuses: status, `Retry-After`, a problem+json body, and `self` as an extension.
     ///
     /// Hand in the request's correlation id where there is one, so that the body carries it (ENV-5).
@@ -289,6 +305,20 @@ mod tests {
                 "details": [{ "field": "prompt", "problem": "is empty" }],
             })
         );
+    }
+
+    #[test]
+    fn what_was_told_is_read_back_and_anything_else_is_no_problem() {
+        let problem = Problem::new(StatusCode::CONFLICT, CODE, "no \"good\"").detail("n", 7).may_retry();
+        let json = problem.to_problem_json(None);
+        let known = |name: &str| (name == CODE.as_str()).then_some(CODE);
+        assert_eq!(Problem::from_problem_json(&json, known), Some(problem));
+        let plain = Problem::new(StatusCode::CONFLICT, CODE, "");
+        assert_eq!(Problem::from_problem_json(&plain.to_problem_json(None), known), Some(plain));
+        assert_eq!(Problem::from_problem_json(&json, |_| None), None);
+        for other in [&b""[..], b"[]", b"{}", br#"{"status":1,"code":"a","message":"","retryable":false}"#] {
+            assert_eq!(Problem::from_problem_json(other, known), None);
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::{error::Error, fmt};
 
+use buttress_core::Problem;
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::chunks::Chunks;
+use crate::{chunks::Chunks, known};
 
 /// A recorded answer: what a [`Kept::Whole`](crate::Kept) says, before it is sealed.
 ///
@@ -26,6 +27,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The recorded part of its headers.
     pub headers: HeaderMap,
+    /// The problem that it tells of, for layers further out.
+    pub problem: Option<Problem>,
     /// Its whole body.
     pub body: Bytes,
     /// The recorded part of its trailers.
@@ -41,7 +44,7 @@ impl Answer {
     pub fn encode(&self) -> Bytes {
         let mut chunks = Chunks::default();
         chunks.push(self.body.clone());
-        encode(self.status, &self.headers, &chunks, &self.trailers).into()
+        encode(self.status, &self.headers, self.problem.as_ref(), &chunks, &self.trailers).into()
     }
 
     /// The answer of these bytes, which it shares.
@@ -57,14 +60,25 @@ impl Answer {
         let status = StatusCode::from_u16(bytes.try_get_u16()?)?;
         let headers = fields(&mut bytes)?;
         let trailers = fields(&mut bytes)?;
-        Ok(Self { status, headers, body: bytes, trailers })
+        let problem = match text(&mut bytes)? {
+            none if none.is_empty() => None,
+            told => Problem::from_problem_json(&told, known::code),
+        };
+        Ok(Self { status, headers, problem, body: bytes, trailers })
     }
 }
 
-/// Version, status, head, trailers, and the body as the rest.
-pub(crate) fn encode(status: StatusCode, headers: &HeaderMap, body: &Chunks, trailers: &HeaderMap) -> Vec<u8> {
+/// Version, status, head, trailers, problem, and the body as the rest.
+pub(crate) fn encode(
+    status: StatusCode,
+    headers: &HeaderMap,
+    problem: Option<&Problem>,
+    body: &Chunks,
+    trailers: &HeaderMap,
+) -> Vec<u8> {
     let fields = |map: &HeaderMap| map.iter().map(|(name, value)| name.as_str().len() + value.len() + 8).sum::<usize>();
-    let mut out = Vec::with_capacity(11 + fields(headers) + fields(trailers) + body.len());
+    let problem = problem.map_or_else(Bytes::new, |problem| problem.to_problem_json(None));
+    let mut out = Vec::with_capacity(15 + fields(headers) + fields(trailers) + problem.len() + body.len());
     out.push(VERSION);
     out.extend(status.as_u16().to_be_bytes());
     for map in [headers, trailers] {
@@ -74,6 +88,7 @@ pub(crate) fn encode(status: StatusCode, headers: &HeaderMap, body: &Chunks, tra
             put(&mut out, value.as_bytes());
         }
     }
+    put(&mut out, &problem);
     body.iter().for_each(|chunk| out.extend_from_slice(chunk));
     out
 }
@@ -157,8 +172,13 @@ mod tests {
     proptest! {
         // IDM-6
         #[test]
-        fn what_is_encoded_is_decoded(status in 100_u16..=999, head in pairs(), tail in pairs(), body: Vec<u8>) {
+        fn what_is_encoded_is_decoded(
+            status in 100_u16..=999, head in pairs(), tail in pairs(), body: Vec<u8>, failed: bool,
+        ) {
+            const CODE: buttress_core::ProblemCode = buttress_core::ProblemCode::new("teapot");
+            let problem = failed.then(|| Problem::new(StatusCode::IM_A_TEAPOT, CODE, "short").detail("stout", true));
             let answer = Answer {
+                problem,
                 status: StatusCode::from_u16(status).unwrap(),
                 headers: map(&head),
                 body: body.into(),

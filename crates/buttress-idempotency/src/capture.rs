@@ -4,6 +4,7 @@ mod body;
 
 use std::pin::Pin;
 
+use buttress_core::Problem;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame};
@@ -70,6 +71,7 @@ where
     let draft = Draft {
         status: parts.status,
         headers: keeper.shared.settings.allowed.filter(&parts.headers),
+        problem: parts.extensions.get().cloned(),
         chunks: Chunks::default(),
         trailers: HeaderMap::new(),
         promised: length(&parts, &body).1,
@@ -102,10 +104,13 @@ fn length<B: Body>(parts: &Parts, body: &B) -> (u64, Option<u64>) {
 
 /// A recorded answer, marked as such. One that is a failure says that no retry will change it (IDM-28).
 pub(crate) fn replayed<B: Body, St: IdempotencyStore>(answer: Answer) -> Response<ResponseBody<B, St>> {
-    let Answer { status, headers, body, trailers } = answer;
+    let Answer { status, headers, problem, body, trailers } = answer;
     let mut response = Response::new(ResponseBody::replayed(body, trailers));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    if let Some(problem) = problem {
+        response.extensions_mut().insert(problem);
+    }
     let headers = response.headers_mut();
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
     if status.is_client_error() || status.is_server_error() {
@@ -118,6 +123,7 @@ pub(crate) fn replayed<B: Body, St: IdempotencyStore>(answer: Answer) -> Respons
 struct Draft {
     status: StatusCode,
     headers: HeaderMap,
+    problem: Option<Problem>,
     chunks: Chunks,
     trailers: HeaderMap,
     promised: Option<u64>,
@@ -129,7 +135,7 @@ impl Draft {
         if self.promised.is_some_and(|promised| promised != self.chunks.len() as u64) {
             return Kept::Nothing;
         }
-        let plain = answer::encode(self.status, &self.headers, &self.chunks, &self.trailers);
+        let plain = answer::encode(self.status, &self.headers, self.problem.as_ref(), &self.chunks, &self.trailers);
         match &keeper.shared.settings.seal {
             None => Kept::Whole(plain.into()),
             Some(seal) => match seal.seal(&keeper.key, plain) {

@@ -18,6 +18,7 @@ mod handle;
 mod headers;
 mod keeper;
 mod key;
+mod known;
 mod layer;
 mod memory;
 mod outcome;

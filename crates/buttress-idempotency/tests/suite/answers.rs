@@ -98,6 +98,26 @@ async fn the_word_of_the_handler_outweighs_the_status() {
     }
 }
 
+// IDM-28: whoever renders problems further out renders a replay as it did the first answer.
+#[tokio::test]
+async fn the_problem_of_an_answer_is_replayed_with_it() {
+    const TEAPOT: ProblemCode = ProblemCode::new("short_and_stout");
+    let problem = || Problem::new(StatusCode::IM_A_TEAPOT, TEAPOT, "no \"coffee\"").detail("tip", true);
+    let handler = Handler::with(move || {
+        let mut response = Response::new(Script::text("no"));
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
+        response.extensions_mut().insert(problem());
+        response
+    });
+    let service = over(&layer(), &handler);
+    for replayed in [false, true] {
+        let response = service.clone().oneshot(post("a", "x")).await.unwrap();
+        assert_eq!(response.headers().contains_key("idempotency-replayed"), replayed);
+        assert_eq!(response.extensions().get::<Problem>(), Some(&problem()));
+        response.into_body().collect().await.unwrap();
+    }
+}
+
 // IDM-16
 #[tokio::test]
 async fn headers_are_recorded_by_a_list_that_secrets_are_never_on() {
