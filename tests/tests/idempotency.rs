@@ -152,7 +152,10 @@ async fn what_started_no_job_leaves_its_key_free() {
 
 #[tokio::test]
 async fn a_job_of_which_nobody_knows_is_never_started_again() {
-    let gateway = Gateway::start(|settings| settings.provider_timeout = Duration::from_secs(5)).await;
+    let gateway = Gateway::start(|settings| {
+        (settings.attempt_timeout, settings.provider_timeout) = (Duration::from_secs(1), Duration::from_secs(5));
+    })
+    .await;
     let client = gateway.guest().await;
     client.get("/api/models").await;
     // The answer is lost, and so is every look at the list.
