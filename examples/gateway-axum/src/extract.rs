@@ -5,7 +5,7 @@ use axum::{
 };
 use buttress_core::Problem;
 use gateway_common::{
-    BODY_LIMIT, BODY_TIMEOUT, Context, Gateway, bad_request, not_found, parse_json, payload_too_large,
+    BODY_LIMIT, BODY_TIMEOUT, Context, Gateway, bad_request, not_found, parse_json, payload_too_large, verdict,
 };
 use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE, request::Parts};
 use serde::de::DeserializeOwned;
@@ -24,7 +24,11 @@ impl From<Problem> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let challenge = self.0.status() == StatusCode::UNAUTHORIZED;
+        let verdict = verdict(&self.0);
         let mut response = self.0.into_response::<Body>(None).map(Body::new);
+        if let Some(verdict) = verdict {
+            response.extensions_mut().insert(verdict);
+        }
         if challenge {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

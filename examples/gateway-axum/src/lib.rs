@@ -16,15 +16,15 @@ use buttress_core::{Notes, PeerAddr};
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::EnvelopeLayer;
 use buttress_request_log::{Record, RequestLogLayer};
-use gateway_common::{Gateway, ReportLayer};
+use gateway_common::{Gateway, ReportLayer, for_uploads};
 use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 /// The whole stack, outermost first: peer address, correlation id, reports, request log, envelope, who it is, limits,
-/// heartbeats of event streams, routes.
+/// heartbeats of event streams; on routes that create something, idempotency; routes.
 pub fn app(gateway: Gateway) -> Router {
-    let routes = routes().layer(gateway.heartbeats());
+    let routes = routes(&gateway).layer(gateway.heartbeats());
     let limited = match gateway.limits() {
         Some(limits) => routes.layer(limits),
         None => routes,
@@ -41,13 +41,16 @@ pub fn app(gateway: Gateway) -> Router {
         .with_state(gateway)
 }
 
-fn routes() -> Router<Gateway> {
+fn routes(gateway: &Gateway) -> Router<Gateway> {
+    let once = gateway.idempotency();
+    let creating = Router::new()
+        .route("/api/images", post(routes::create_image).layer(once.clone()))
+        .route("/api/videos", post(routes::create_video).layer(once.clone()))
+        .route("/api/uploads", post(routes::upload).layer(for_uploads(once)));
     Router::new()
+        .merge(creating)
         .route("/", get(routes::page))
         .route("/assets/{name}", get(routes::asset))
-        .route("/api/images", post(routes::create_image))
-        .route("/api/videos", post(routes::create_video))
-        .route("/api/uploads", post(routes::upload))
         .route("/api/jobs/{id}", get(routes::job))
         .route("/api/jobs/{id}/result", get(routes::result))
         .route("/api/jobs/{id}/events", get(routes::events))
