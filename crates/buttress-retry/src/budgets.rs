@@ -153,7 +153,8 @@ impl From<BudgetByKey> for Budgets {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use http::Request;
 

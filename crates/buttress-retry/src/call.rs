@@ -118,7 +118,6 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
 
     /// The next try: a service that is ready, and the request for it.
     pub(crate) fn request(&mut self) -> (&mut S, Request<ReplayBody<ReqB>>) {
-        self.attempt = self.attempt.next();
         let (attempt, settings) = (self.attempt, self.settings.clone());
         let Kept { service, head, body, .. } = self.again();
         (service, head.request(body.body(), attempt, &settings.common))
@@ -197,8 +196,10 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         let (common, failed) = (&self.settings.common, self.attempt);
         match (next, &self.kept) {
             (Next::Again { delay, .. }, Ok(kept)) => {
-                self.waited = delay;
                 common.tell_retry(&Retrying { failed, cause, delay }, kept.head.extensions());
+                self.waited = delay;
+                // One that does not come to be sent counts as well.
+                self.attempt = failed.next();
                 Some(delay)
             }
             // Nobody expected anything else.

@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// A call that has begun.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it was made")]
 pub(crate) enum Opened<S, P, ReqB> {
     Go { request: Request<ReplayBody<ReqB>>, call: Option<Call<S, P, ReqB>>, by: Option<Instant> },
     TooLate(Option<CorrelationId>),

@@ -58,7 +58,7 @@ mod tests {
 
     fn of(method: &str, header: Option<(&str, &str)>, mark: Option<Repeat>) -> Repeat {
         let mut request = Request::builder().method(method);
-        for (name, value) in header {
+        if let Some((name, value)) = header {
             request = request.header(name, value);
         }
         let mut parts = request.body(()).unwrap().into_parts().0;

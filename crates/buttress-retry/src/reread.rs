@@ -35,6 +35,8 @@ pin_project! {
     }
 }
 
+type Polled<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
+
 /// What was read of a body, and where it goes on.
 pub(crate) struct Read<B: Body> {
     pub(crate) replay: Replay,
@@ -94,7 +96,7 @@ where
     B: Body,
     B::Data: From<Bytes>,
 {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<B> {
         if let Some(frame) = self.replay.next().or_else(|| self.over.take()) {
             return Poll::Ready(Some(Ok(frame.map_data(Into::into))));
         }

@@ -12,6 +12,8 @@ pub(crate) struct Settings<P> {
     pub(crate) common: Common,
 }
 
+type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
+
 /// All but the policy.
 #[derive(Clone)]
 pub(crate) struct Common {
@@ -27,8 +29,8 @@ pub(crate) struct Common {
     pub(crate) drain_time: Duration,
     pub(crate) header: Option<HeaderName>,
     pub(crate) random: Arc<Random>,
-    pub(crate) on_retry: Option<Arc<dyn Fn(&Retrying) + Send + Sync>>,
-    pub(crate) on_give_up: Option<Arc<dyn Fn(&GaveUp) + Send + Sync>>,
+    pub(crate) on_retry: Option<Hook<Retrying>>,
+    pub(crate) on_give_up: Option<Hook<GaveUp>>,
 }
 
 /// A setting that could not work.

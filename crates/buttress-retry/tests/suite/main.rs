@@ -11,7 +11,6 @@ mod outage;
 mod policies;
 mod ready;
 mod sockets;
-mod stack;
 mod telemetry;
 mod tries;
 mod types;
