@@ -26,10 +26,10 @@ impl Frames {
     /// Keeps a frame, unless it would be more than `limit` bytes in all.
     pub(crate) fn keep(&mut self, frame: &Frame<Bytes>, limit: usize) -> Result<(), TooLarge> {
         if let Some(data) = frame.data_ref() {
+            self.charge(data.len(), limit)?;
             if data.is_empty() {
                 return Ok(());
             }
-            self.charge(data.len(), limit)?;
             if self.first.is_empty() { self.first = data.clone() } else { self.more.push(data.clone()) }
         } else if let Some(trailers) = frame.trailers_ref() {
             self.charge(trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + LEAST).sum(), limit)?;
@@ -40,7 +40,7 @@ impl Frames {
 
     fn charge(&mut self, bytes: usize, limit: usize) -> Result<(), TooLarge> {
         // The first frame may be as small as it likes: most bodies have no other.
-        let counted = if self.charged == 0 { bytes } else { bytes.max(LEAST) };
+        let counted = if self.charged == 0 && bytes > 0 { bytes } else { bytes.max(LEAST) };
         self.charged = self.charged.saturating_add(counted);
         if self.charged > limit { Err(TooLarge) } else { Ok(()) }
     }
@@ -122,6 +122,8 @@ mod tests {
         let mut frames = Frames::default();
         let kept = (0..1_000).take_while(|_| frames.keep(&data("x"), 640).is_ok()).count();
         assert_eq!(kept, 10);
+        let mut frames = Frames::default();
+        assert_eq!((0..1_000).take_while(|_| frames.keep(&data(""), 640).is_ok()).count(), 10, "empty ones count too");
         let long = http::HeaderValue::from_str(&"x".repeat(641)).unwrap();
         let trailers = HeaderMap::from_iter([(http::header::WARNING, long)]);
         assert!(Frames::default().keep(&Frame::trailers(trailers), 640).is_err());

@@ -1,6 +1,6 @@
-#![cfg_attr(feature = "transport", doc = include_str!("../README.md"))]
+#![cfg_attr(feature = "stack", doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(feature = "transport"),
+    not(feature = "stack"),
     doc = "SuperDuperAI's pictures and videos as typed jobs, over any HTTP service."
 )]
 
@@ -21,8 +21,14 @@ mod multipart;
 mod near;
 mod operation;
 mod request;
+#[cfg(feature = "stack")]
+mod resilience;
 mod service;
 mod settings;
+#[cfg(feature = "stack")]
+mod stack;
+#[cfg(feature = "stack")]
+mod timed;
 mod token;
 #[cfg(feature = "transport")]
 mod transport;
@@ -35,8 +41,12 @@ pub use body::RequestBody;
 pub use client::SuperDuperAi;
 pub use error::{LocalRefusal, NotSent};
 pub use operation::Operation;
+#[cfg(feature = "stack")]
+pub use resilience::Resilience;
 pub use service::HttpService;
 pub use settings::{EventChannel, InvalidSetting};
+#[cfg(feature = "stack")]
+pub use stack::{Stack, StackBody, StackFuture};
 pub use token::{InvalidToken, Token};
 #[cfg(feature = "transport")]
 pub use transport::{ResponseBody, ResponseFuture, Transport, TransportError};

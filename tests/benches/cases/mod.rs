@@ -5,6 +5,7 @@ mod discard;
 mod envelope;
 mod http;
 mod request_log;
+mod retry;
 mod sse;
 mod stack;
 
@@ -55,6 +56,7 @@ pub(crate) fn groups() -> Vec<Group> {
     let mut groups = correlation::groups();
     groups.extend(envelope::groups());
     groups.push(request_log::group("request log"));
+    groups.extend(retry::groups());
     groups.push(stack::group("three layers"));
     groups.extend(sse::groups());
     groups.push(request_log::group("request log, events discarded").with_subscriber());
