@@ -6,6 +6,7 @@ use buttress_tests::{
     Gateway,
     http::{Answer, Event, Http},
 };
+use gateway_common::Settings;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use superduperai_sim::{Fault, Then};
@@ -152,4 +153,115 @@ async fn a_caller_who_leaves_does_not_lose_what_is_paid_for() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(gateway.sim().jobs().len(), 1);
+}
+
+const MODELS: &str = "/api/v1/generation-config";
+const FILES: &str = "/api/v1/file";
+
+/// Quick retries, and little patience with one try.
+fn hasty(settings: &mut Settings) {
+    settings.retry.base = Duration::from_millis(1);
+    settings.retry.cap = Duration::from_millis(5);
+    settings.attempt_timeout = Duration::from_millis(300);
+    settings.provider_timeout = Duration::from_secs(5);
+}
+
+/// How often the provider was asked this.
+fn calls(gateway: &Gateway, method: Method, path: &str) -> usize {
+    gateway.sim().requests().iter().filter(|request| request.method == method.as_str() && request.path == path).count()
+}
+
+fn answer(status: u16) -> Then {
+    superduperai_sim::Answer::new(StatusCode::from_u16(status).unwrap()).into()
+}
+
+/// All that can go wrong with one call.
+fn faults() -> Vec<(&'static str, Then)> {
+    let busy = superduperai_sim::Answer::new(StatusCode::TOO_MANY_REQUESTS).header("retry-after-ms", "10");
+    vec![
+        ("429", answer(429)),
+        ("429 with a wait", busy.into()),
+        ("503", answer(503)),
+        ("524", answer(524)),
+        ("reset", Then::DropBefore),
+        ("delay", Then::Delay(Duration::from_millis(900))),
+        ("hang", Then::Hang),
+    ]
+}
+
+// RTY-1, RTY-4, RTY-5
+#[tokio::test]
+async fn a_read_that_fails_is_tried_again_to_the_call() {
+    let well = Gateway::start(hasty).await;
+    assert_eq!(well.guest().await.get("/api/models").await.status, 200);
+    let pages = calls(&well, Method::GET, MODELS);
+    for (name, fault) in faults() {
+        for failures in [1, 2] {
+            let gateway = Gateway::start(hasty).await;
+            gateway.sim().add_fault(Fault::new(Method::GET, MODELS, fault.clone()).times(failures));
+            assert_eq!(gateway.guest().await.get("/api/models").await.status, 200, "{name} {failures}");
+            assert_eq!(calls(&gateway, Method::GET, MODELS), pages + failures as usize, "{name} {failures}");
+        }
+        let gateway = Gateway::start(hasty).await;
+        gateway.sim().add_fault(Fault::new(Method::GET, MODELS, fault).times(100));
+        let answer = gateway.guest().await.get("/api/models").await;
+        assert!([429, 503, 504].contains(&answer.status.as_u16()), "{name} {}", answer.status);
+        assert_eq!(calls(&gateway, Method::GET, MODELS), 3, "{name}");
+    }
+}
+
+// RTY-4
+#[tokio::test]
+async fn one_attempt_is_one_call() {
+    let gateway = Gateway::start(|settings| {
+        hasty(settings);
+        settings.retry.attempts = std::num::NonZeroU32::MIN;
+    })
+    .await;
+    gateway.sim().add_fault(Fault::new(Method::GET, MODELS, answer(503)));
+    assert_eq!(gateway.guest().await.get("/api/models").await.failure(), (503, "provider_unavailable".into()));
+    assert_eq!(calls(&gateway, Method::GET, MODELS), 1);
+}
+
+// RTY-8
+#[tokio::test]
+async fn a_wait_beyond_the_time_of_the_call_is_not_waited_for() {
+    let gateway = Gateway::start(hasty).await;
+    let busy = superduperai_sim::Answer::new(StatusCode::SERVICE_UNAVAILABLE).header("retry-after", "60");
+    gateway.sim().add_fault(Fault::new(Method::GET, MODELS, busy).times(9));
+    let answer = gateway.guest().await.get("/api/models").await;
+    assert_eq!((answer.failure(), answer.header("retry-after")), ((503, "provider_unavailable".into()), "60"));
+    assert_eq!(calls(&gateway, Method::GET, MODELS), 1);
+}
+
+// RTY-1, AIC-2
+#[tokio::test]
+async fn a_creation_is_sent_once_whatever_happens_and_looked_up_where_it_is_in_doubt() {
+    for (name, fault) in faults() {
+        let gateway = Gateway::start(hasty).await;
+        let client = gateway.guest().await;
+        client.get("/api/models").await;
+        gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, fault).times(100));
+        let status = image(&client).await.status.as_u16();
+        // Adopted, known to be refused, or known not to have happened.
+        let (expected, lookups, jobs) = match name {
+            "reset" | "delay" => (202, 1, 1),
+            "429" | "429 with a wait" => (429, 0, 0),
+            "503" => (503, 2, 0),
+            _ => (504, 2, 0),
+        };
+        assert_eq!(status, expected, "{name}");
+        assert_eq!(calls(&gateway, Method::POST, IMAGES), 1, "{name}");
+        assert_eq!(calls(&gateway, Method::GET, FILES), lookups, "{name}");
+        assert_eq!(gateway.sim().jobs().len(), jobs, "{name}");
+    }
+}
+
+// RTY-3
+#[tokio::test]
+async fn an_answer_that_breaks_in_the_middle_is_not_tried_again() {
+    let gateway = Gateway::start(hasty).await;
+    gateway.sim().add_fault(Fault::new(Method::GET, MODELS, Then::DropAfter(100)));
+    assert_eq!(gateway.guest().await.get("/api/models").await.failure(), (503, "provider_unavailable".into()));
+    assert_eq!(calls(&gateway, Method::GET, MODELS), 1);
 }

@@ -1,8 +1,5 @@
 #![cfg_attr(feature = "stack", doc = include_str!("../README.md"))]
-#![cfg_attr(
-    not(feature = "stack"),
-    doc = "SuperDuperAI's pictures and videos as typed jobs, over any HTTP service."
-)]
+#![cfg_attr(not(feature = "stack"), doc = "SuperDuperAI's pictures and videos as typed jobs, over any HTTP service.")]
 
 mod answer;
 mod body;

@@ -168,10 +168,7 @@ impl http_body::Body for StackBody {
     type Data = Bytes;
     type Error = TransportError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         match self.project().kind.project() {
             BodyProj::Direct { body } => body.poll_frame(cx),
             BodyProj::Tried { body } => body.poll_frame(cx),

@@ -43,7 +43,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReplayBody<RequestBody>>) -> Self::Future {
-        let request = request.map(|body| if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body) });
+        let request =
+            request.map(|body| if body.is_end_stream() { RequestBody::empty() } else { RequestBody::stream(body) });
         Timely { inner: self.inner.call(request), sleep: tokio::time::sleep(self.time) }
     }
 }

@@ -1,16 +1,14 @@
 use std::sync::Arc;
 
-use buttress_correlation_id::{Outbound, OutboundLayer};
 use buttress_provider::MediaKind;
-use buttress_superduperai::{ApiUrl, SuperDuperAi, Token, Transport};
+use buttress_superduperai::{ApiUrl, Resilience, Stack, SuperDuperAi, Token};
 use superduperai_sim::Simulator;
-use tower_layer::Layer;
 use tracing::info;
 
 use crate::{ProviderAccess, Settings};
 
-/// The provider as the gateway uses it: the adapter over its usual transport, which sends the correlation id and the trace.
-pub(crate) type Provider = SuperDuperAi<Outbound<Transport>>;
+/// The provider as the gateway uses it: the adapter over its usual stack.
+pub(crate) type Provider = SuperDuperAi<Stack>;
 
 /// The simulator inside the gateway's process; it ends with the last clone.
 pub type Simulated = Arc<Simulator>;
@@ -34,7 +32,11 @@ pub(crate) async fn connect(settings: &Settings) -> Result<(Provider, Option<Sim
 }
 
 fn adapter(settings: &Settings, url: ApiUrl, token: Token) -> Result<Provider, Error> {
-    let provider = SuperDuperAi::new(url, token, OutboundLayer::new().layer(Transport::new()?));
+    let resilience = Resilience::default()
+        .attempts(settings.retry.attempts)
+        .backoff(settings.retry.base, settings.retry.cap)?
+        .attempt_timeout(settings.attempt_timeout)?;
+    let provider = SuperDuperAi::resilient(url, token, &resilience)?;
     let provider = provider.timeouts(settings.attempt_timeout, settings.provider_timeout)?;
     Ok(match &settings.schedule {
         Some(same) => provider.schedule(MediaKind::Image, same.clone()).schedule(MediaKind::Video, same.clone()),

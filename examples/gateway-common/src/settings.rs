@@ -7,6 +7,8 @@ use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
+use crate::RetrySettings;
+
 /// All that can be set about a gateway.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,6 +32,8 @@ pub struct Settings {
     pub attempt_timeout: Duration,
     /// `PROVIDER_TIMEOUT`: all requests of one call to the provider.
     pub provider_timeout: Duration,
+    /// `RETRY_ATTEMPTS`, `RETRY_BASE`, `RETRY_CAP`: calls to the provider that are tried again.
+    pub retry: RetrySettings,
     /// `DEFAULT_IMAGE_MODEL`
     pub default_image_model: String,
     /// `DEFAULT_VIDEO_MODEL`: for videos without a picture to start from.
@@ -80,6 +84,7 @@ impl Default for Settings {
             retain_events: 1000,
             attempt_timeout: Duration::from_secs(10),
             provider_timeout: Duration::from_secs(30),
+            retry: RetrySettings::default(),
             default_image_model: "comfyui/flux".into(),
             default_video_model: "google-cloud/veo2-text2video".into(),
             default_animate_model: "comfyui/ltx".into(),
@@ -93,7 +98,7 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 20] = [
+const NOT_YET: [&str; 17] = [
     "REDIS_URL",
     "STATE_DIR",
     "USER_LIMIT",
@@ -103,9 +108,6 @@ const NOT_YET: [&str; 20] = [
     "PROVIDER_LIMIT",
     "TRUSTED_PROXIES",
     "CLIENT_ADDR_HEADER",
-    "RETRY_ATTEMPTS",
-    "RETRY_BASE",
-    "RETRY_CAP",
     "BREAKER",
     "BREAKER_FAILURE_RATIO",
     "BREAKER_WINDOW",
@@ -194,6 +196,7 @@ impl Settings {
             env.fault("ATTEMPT_TIMEOUT", "is longer than PROVIDER_TIMEOUT, of which it is a part", Some("10s"));
         }
         self.attempt_timeout = self.attempt_timeout.min(self.provider_timeout);
+        self.retry.read(env);
         put(&mut self.default_image_model, env.read("DEFAULT_IMAGE_MODEL", "comfyui/flux", model));
         put(&mut self.default_video_model, env.read("DEFAULT_VIDEO_MODEL", "google-cloud/veo2-text2video", model));
         put(&mut self.default_animate_model, env.read("DEFAULT_ANIMATE_MODEL", "comfyui/ltx", model));

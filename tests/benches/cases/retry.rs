@@ -69,10 +69,8 @@ pub(super) fn groups() -> Vec<Group> {
             "retry, one failure, no wait",
             [
                 Case::new("two calls of the bare service", || twice(server(), get)),
-                Case::new("buttress", || call(RetryLayer::new().backoff(Backoff::NONE).layer(failing()), get)),
-                Case::new("tower, at once", || {
-                    call(tower::retry::RetryLayer::new(AtOnce(Arc::new(TpsBudget::default()))).layer(failing()), get)
-                }),
+                Case::new("buttress", || call(at_once().layer(failing()), get)),
+                Case::new("tower, at once", || call(tower::retry::RetryLayer::new(AtOnce).layer(failing()), get)),
             ],
         ),
     ]
@@ -175,6 +173,11 @@ fn read<B: Body<Data = Bytes>>(body: B) {
     }
 }
 
+/// Without a budget, as every call of this case is tried again.
+fn at_once() -> RetryLayer {
+    RetryLayer::new().backoff(Backoff::NONE).without_budget()
+}
+
 /// The policy that everybody has to write for tower's layer: any method, 5xx, no `Retry-After`.
 #[derive(Clone)]
 struct OfTower {
@@ -206,18 +209,15 @@ impl Policy<Call, Answer, Infallible> for OfTower {
     }
 }
 
+/// The same without a wait, and without a budget: every call of this case is tried again.
 #[derive(Clone)]
-struct AtOnce(Arc<TpsBudget>);
+struct AtOnce;
 
 impl Policy<Call, Answer, Infallible> for AtOnce {
     type Future = Ready<()>;
 
     fn retry(&mut self, _: &mut Call, answer: &mut Result<Answer, Infallible>) -> Option<Ready<()>> {
-        if answer.as_ref().is_ok_and(|answer| !answer.status().is_server_error()) {
-            self.0.deposit();
-            return None;
-        }
-        self.0.withdraw().then(|| ready(()))
+        answer.as_ref().is_ok_and(|answer| answer.status().is_server_error()).then(|| ready(()))
     }
 
     fn clone_request(&mut self, request: &Call) -> Option<Call> {

@@ -10,5 +10,6 @@ mod models;
 mod reads;
 mod refusals;
 mod secrets;
+mod stack;
 mod support;
 mod uploads;
