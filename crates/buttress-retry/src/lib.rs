@@ -8,6 +8,8 @@ mod decide;
 mod frames;
 mod future;
 mod head;
+mod judge;
+mod keep;
 mod layer;
 mod open;
 mod outcome;

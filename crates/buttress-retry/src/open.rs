@@ -11,7 +11,7 @@ use crate::{
     Policy, Repeat, ReplayBody, Why,
     call::{Call, Kept, Sent, earlier},
     head::Head,
-    replay::Keep,
+    keep::Keep,
     settings::{Common, Settings},
 };
 

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
 };
 
@@ -10,8 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::{
-    Why,
     frames::{Frames, Replay},
+    keep::{Slot, lock},
 };
 
 pin_project! {
@@ -48,72 +48,22 @@ struct First<B> {
     ended: bool,
 }
 
-/// Where a body is.
-pub(crate) enum Slot<B> {
-    /// Nobody has read of it.
-    Unread(B),
-    /// A try has it.
-    Lent,
-    Held(Frames),
-    TooLarge,
-}
-
-/// What is kept of a request's body between its tries.
-pub(crate) enum Keep<B> {
-    Empty,
-    Slot { slot: Arc<Mutex<Slot<B>>>, limit: usize },
-}
-
 impl<B: Body> ReplayBody<B> {
     pub(crate) fn once(body: B) -> Self {
         Self { kind: Kind::Once { body } }
     }
-}
 
-impl<B: Body> Keep<B> {
-    /// Takes a body to be sent more than once, unless it is known to be too large.
-    pub(crate) fn new(body: B, limit: usize) -> Result<Self, B> {
-        if body.is_end_stream() {
-            Ok(Self::Empty)
-        } else if body.size_hint().lower() > limit as u64 {
-            Err(body)
-        } else {
-            Ok(Self::Slot { slot: Arc::new(Mutex::new(Slot::Unread(body))), limit })
-        }
+    pub(crate) fn empty() -> Self {
+        Self { kind: Kind::Empty }
     }
 
-    /// The body of the next try.
-    pub(crate) fn body(&self) -> ReplayBody<B> {
-        let kind = match self {
-            Self::Empty => Kind::Empty,
-            Self::Slot { slot, limit } => match &*lock(slot) {
-                Slot::Held(frames) => Kind::Again { replay: frames.clone().replay() },
-                Slot::Unread(_) | Slot::Lent | Slot::TooLarge => Kind::First {
-                    body: None,
-                    first: First { slot: slot.clone(), limit: *limit, frames: Some(Frames::default()), ended: false },
-                },
-            },
-        };
-        ReplayBody { kind }
+    pub(crate) fn first(slot: Arc<Mutex<Slot<B>>>, limit: usize) -> Self {
+        let first = First { slot, limit, frames: Some(Frames::default()), ended: false };
+        Self { kind: Kind::First { body: None, first } }
     }
 
-    /// Whether there is a body for another try, and if not, why.
-    pub(crate) fn check(&mut self) -> Result<(), Why> {
-        let Self::Slot { slot, .. } = self else { return Ok(()) };
-        match Arc::get_mut(slot) {
-            // The try has let go of it.
-            Some(slot) => match slot.get_mut().unwrap_or_else(PoisonError::into_inner) {
-                Slot::Unread(_) | Slot::Held(_) => Ok(()),
-                Slot::TooLarge => Err(Why::BodyTooLarge),
-                Slot::Lent => Err(Why::BodyUnfinished),
-            },
-            None => match &*lock(slot) {
-                Slot::Held(_) => Ok(()),
-                Slot::TooLarge => Err(Why::BodyTooLarge),
-                // It is still being sent.
-                Slot::Lent | Slot::Unread(_) => Err(Why::BodyUnfinished),
-            },
-        }
+    pub(crate) fn again(replay: Replay) -> Self {
+        Self { kind: Kind::Again { replay } }
     }
 }
 
@@ -157,11 +107,6 @@ impl<B: Body> First<B> {
             Slot::Lent | Slot::Held(_) | Slot::TooLarge => None,
         }
     }
-}
-
-fn lock<B>(slot: &Mutex<Slot<B>>) -> MutexGuard<'_, Slot<B>> {
-    // Whatever panicked did so while it was asked, and changed nothing.
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<B: Body> Body for ReplayBody<B> {
