@@ -22,7 +22,14 @@ const ARROWS: [(&str, &[&str], &[&str]); 13] = [
     ("buttress-sse", &["buttress-core"], &[]),
     (
         "buttress-superduperai",
-        &["buttress-core", "buttress-correlation-id", "buttress-provider", "buttress-retry", "buttress-sse"],
+        &[
+            "buttress-circuit-breaker",
+            "buttress-core",
+            "buttress-correlation-id",
+            "buttress-provider",
+            "buttress-retry",
+            "buttress-sse",
+        ],
         &["superduperai-sim"],
     ),
     ("superduperai-sim", &[], &[]),

@@ -1,5 +1,6 @@
 use std::{num::NonZeroU32, time::Duration};
 
+use buttress_circuit_breaker::{BreakerLayer, Circuits, Policy, Window};
 use buttress_retry::{Backoff, Budget};
 
 use crate::InvalidSetting;
@@ -12,6 +13,9 @@ use crate::InvalidSetting;
 /// | [`backoff`](Self::backoff) | 200 ms up to 5 s | before another try, with full jitter |
 /// | [`attempt_timeout`](Self::attempt_timeout) | 10 s | one try |
 /// | [`budget`](Self::budget) | 20 %, and 10 a second | retries for all calls |
+/// | [`breaker`](Self::breaker) | half of at least 20 calls in 30 s | opens the circuit, for 10 s and then 3 trials |
+///
+/// A clone has the same budget and the same circuit.
 ///
 /// All tries of a call share the time that the adapter has for it: see
 /// [`SuperDuperAi::timeouts`](crate::SuperDuperAi::timeouts).
@@ -23,6 +27,7 @@ pub struct Resilience {
     pub(crate) cap: Duration,
     pub(crate) attempt: Duration,
     pub(crate) budget: Budget,
+    pub(crate) breaker: BreakerLayer,
 }
 
 impl Default for Resilience {
@@ -33,6 +38,7 @@ impl Default for Resilience {
             cap: Duration::from_secs(5),
             attempt: Duration::from_secs(10),
             budget: Budget::default(),
+            breaker: usual_breaker(),
         }
     }
 }
@@ -71,6 +77,29 @@ impl Resilience {
         Self { budget, ..self }
     }
 
+    /// When calls are not made at all. [`BreakerLayer::off`] for never.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use buttress_circuit_breaker::{BreakerLayer, Policy, Window};
+    /// use buttress_superduperai::Resilience;
+    ///
+    /// let policy = Policy::new(Window::time(Duration::from_secs(60))).failure_rate(0.8);
+    /// let resilience = Resilience::default().breaker(BreakerLayer::new("superduperai", policy)?);
+    /// // For /healthz:
+    /// let circuits = resilience.circuits();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn breaker(self, breaker: BreakerLayer) -> Self {
+        Self { breaker, ..self }
+    }
+
+    /// The circuits of the breaker, to look at and to switch by hand.
+    #[must_use]
+    pub fn circuits(&self) -> Circuits {
+        self.breaker.circuits()
+    }
+
     pub(crate) fn full(&self) -> Backoff {
         Backoff::full(self.base, self.cap).expect("checked when it was set")
     }
@@ -80,4 +109,9 @@ impl Resilience {
         let base = Duration::from_secs(1).clamp(self.base, self.cap);
         Backoff::full(base, self.cap).expect("checked when it was set")
     }
+}
+
+fn usual_breaker() -> BreakerLayer {
+    let policy = Policy::new(Window::time(Duration::from_secs(30))).minimum_calls(20);
+    BreakerLayer::new("superduperai", policy).expect("the usual settings make sense")
 }

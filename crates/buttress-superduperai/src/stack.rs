@@ -4,6 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use buttress_circuit_breaker::{self as breaker, Breaker, ByStatus};
 use buttress_core::{Body, Problem};
 use buttress_correlation_id::{Outbound, OutboundLayer};
 use buttress_retry::{Outcome, Policy, Repeat, Reread, Retry, RetryLayer, Verdict};
@@ -19,16 +20,19 @@ use crate::{
 };
 
 type Carrier = Outbound<Transport>;
-type Tried = Retry<Timed<Carrier>, Calls>;
+type Tried = Retry<Breaker<Timed<Carrier>, ByStatus>, Calls>;
 
 /// The default stack: a [`Transport`] whose calls are tried again where that is safe and useful.
 ///
-/// Outermost first: retry, the time of one try, the correlation id of the current scope, the transport.
+/// Outermost first: retry, circuit breaker, the time of one try, the correlation id of the current scope, the transport.
+/// So every try counts for the breaker, and one that takes too long counts as a failure.
 ///
 /// - **Looks** (status, models, lookups) are tried again after no answer in time, a broken connection, 408, 429, 500, 502,
 ///   503, 504 and 520 to 524, as `buttress-retry` says.
 /// - **Creations** are tried again only if they provably never left: there was no connection. They are looked up by the
 ///   adapter where they are in doubt.
+/// - **While the breaker is open** nothing is sent, and nothing waits for it: the refusal comes back at once, as
+///   [`LocalRefusal`](crate::LocalRefusal).
 /// - **Events and uploads** go past all of this: they run long, and each of them has times of its own.
 ///
 /// # Cancel safety
@@ -50,7 +54,7 @@ impl Stack {
             .backoff(resilience.full())
             .throttled_backoff(resilience.throttled())
             .budget(resilience.budget.clone());
-        let tried = retry.layer(Timed::new(direct.clone(), resilience.attempt));
+        let tried = retry.layer(resilience.breaker.layer(Timed::new(direct.clone(), resilience.attempt)));
         Self { direct, tried }
     }
 }
@@ -160,7 +164,7 @@ pin_project! {
     #[project = BodyProj]
     enum BodyKind {
         Direct { #[pin] body: ResponseBody },
-        Tried { #[pin] body: Body<Reread<ResponseBody>> },
+        Tried { #[pin] body: Body<Reread<breaker::ResponseBody<ResponseBody>>> },
     }
 }
 

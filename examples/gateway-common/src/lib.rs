@@ -24,7 +24,7 @@ pub use gateway::Gateway;
 pub use input::{BODY_LIMIT, BODY_TIMEOUT, NewImage, NewVideo, parse_json};
 pub use page::{asset, page};
 pub use provider::Simulated;
-pub use resilience::RetrySettings;
+pub use resilience::{BreakerSettings, RetrySettings};
 pub use settings::{LogFormat, ProviderAccess, Settings};
 pub use telemetry::{init_logs, init_metrics, keep_metrics_small};
 pub use upload::UPLOAD_LIMIT;

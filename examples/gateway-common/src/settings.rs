@@ -7,7 +7,7 @@ use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
-use crate::RetrySettings;
+use crate::{BreakerSettings, RetrySettings};
 
 /// All that can be set about a gateway.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Settings {
     pub provider_timeout: Duration,
     /// `RETRY_ATTEMPTS`, `RETRY_BASE`, `RETRY_CAP`: calls to the provider that are tried again.
     pub retry: RetrySettings,
+    /// `BREAKER` and what begins with it: when the provider is left alone; never if `None`.
+    pub breaker: Option<BreakerSettings>,
     /// `DEFAULT_IMAGE_MODEL`
     pub default_image_model: String,
     /// `DEFAULT_VIDEO_MODEL`: for videos without a picture to start from.
@@ -85,6 +87,7 @@ impl Default for Settings {
             attempt_timeout: Duration::from_secs(10),
             provider_timeout: Duration::from_secs(30),
             retry: RetrySettings::default(),
+            breaker: Some(BreakerSettings::default()),
             default_image_model: "comfyui/flux".into(),
             default_video_model: "google-cloud/veo2-text2video".into(),
             default_animate_model: "comfyui/ltx".into(),
@@ -98,7 +101,7 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 17] = [
+const NOT_YET: [&str; 11] = [
     "REDIS_URL",
     "STATE_DIR",
     "USER_LIMIT",
@@ -108,12 +111,6 @@ const NOT_YET: [&str; 17] = [
     "PROVIDER_LIMIT",
     "TRUSTED_PROXIES",
     "CLIENT_ADDR_HEADER",
-    "BREAKER",
-    "BREAKER_FAILURE_RATIO",
-    "BREAKER_WINDOW",
-    "BREAKER_MIN_CALLS",
-    "BREAKER_COOL_DOWN",
-    "BREAKER_TRIALS",
     "IDEMPOTENCY_TTL",
     "SENTRY_DSN",
 ];
@@ -197,6 +194,7 @@ impl Settings {
         }
         self.attempt_timeout = self.attempt_timeout.min(self.provider_timeout);
         self.retry.read(env);
+        self.breaker = BreakerSettings::read(env);
         put(&mut self.default_image_model, env.read("DEFAULT_IMAGE_MODEL", "comfyui/flux", model));
         put(&mut self.default_video_model, env.read("DEFAULT_VIDEO_MODEL", "google-cloud/veo2-text2video", model));
         put(&mut self.default_animate_model, env.read("DEFAULT_ANIMATE_MODEL", "comfyui/ltx", model));
