@@ -27,6 +27,8 @@ const ALLOCATIONS: Counter = Counter {
         ("retry, a write of 200 B with a key that works", 5.0),
         ("retry, a write that is sent once", 0.0),
         ("three layers", 8.0),
+        ("circuit breaker, closed, window of calls", 0.0),
+        ("circuit breaker, closed, window of time", 0.0),
         ("SSE, write an event with id and JSON", 2.0),
         ("SSE, read progress events", 1.0),
         ("SSE, read 208-byte token chunks", 0.1),

@@ -29,6 +29,8 @@ buttress_envelope::codes! {
     PROVIDER_UNAVAILABLE = "provider_unavailable", 503, retryable;
     /// The provider did not answer in time.
     PROVIDER_TIMEOUT = "provider_timeout", 504, retryable;
+    /// The provider has failed too often, and is left alone for a while.
+    CIRCUIT_OPEN = "circuit_open", 503, retryable;
     /// There is no room for another job now.
     STORE_UNAVAILABLE = "store_unavailable", 503, retryable;
 }
@@ -79,6 +81,12 @@ pub(crate) fn job_failed(message: String) -> Problem {
 /// The job was stopped.
 pub(crate) fn job_cancelled() -> Problem {
     JOB_CANCELLED.problem("the job was cancelled")
+}
+
+/// The provider is left alone, for so long.
+pub(crate) fn circuit_open(delay: Option<Duration>) -> Problem {
+    let problem = CIRCUIT_OPEN.problem("the provider is not available, and is left alone for a while");
+    problem.retry_after(delay.unwrap_or(Duration::from_secs(1)))
 }
 
 /// There is no room for another job now.

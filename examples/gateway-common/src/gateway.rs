@@ -1,12 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
+use buttress_circuit_breaker::{CIRCUIT_OPEN, Circuits};
 use buttress_core::{FieldProblem, Notes, Problem};
 use buttress_correlation_id::CorrelationExt;
 use buttress_provider::{
     Artifact, Cost, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
     PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
 };
-use buttress_sse::{Event, EventBody, EventName, Heartbeat, MemoryLog, Resume, Retention, last_event_id};
+use buttress_sse::{
+    Drain, Event, EventBody, EventName, Heartbeat, HeartbeatLayer, MemoryLog, Resume, Retention, last_event_id,
+};
+use buttress_superduperai::LocalRefusal;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, Response, request::Parts};
@@ -17,7 +21,7 @@ use tracing::{Instrument, error, info, info_span};
 use crate::{
     BODY_TIMEOUT, Context, JobView, NewImage, NewVideo, Settings, User, codes,
     jobs::{Holding, Jobs, Record},
-    provider::{self, Provider, Simulated},
+    provider::{self, Connected, Provider, Simulated},
     run, telemetry, upload,
     users::{Caller, Users},
     view::line_event_json,
@@ -36,11 +40,13 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     settings: Settings,
     provider: Provider,
+    circuits: Circuits,
     simulated: Option<Simulated>,
     users: Users,
     jobs: Arc<Jobs>,
     log: MemoryLog,
     heartbeat: Heartbeat,
+    drain: Drain,
     tasks: TaskTracker,
     stopped: CancellationToken,
 }
@@ -52,16 +58,18 @@ impl Gateway {
     ///
     /// When a setting cannot work after all, or the simulator cannot listen.
     pub async fn start(settings: Settings) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let (provider, simulated) = provider::connect(&settings).await?;
+        let Connected { provider, circuits, simulated } = provider::connect(&settings).await?;
         let retention = Retention::default().events(settings.retain_events).age(settings.retain);
         let inner = Inner {
             provider,
+            circuits,
             simulated,
             users: Users::new(&settings.api_keys, settings.guests, settings.session_secret.as_ref()),
             jobs: Arc::default(),
             log: MemoryLog::new(retention)?,
             // A tenth of jitter, so that many lines do not beat together.
             heartbeat: Heartbeat::every(settings.heartbeat)?.jitter(settings.heartbeat / 10),
+            drain: Drain::new(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
             settings,
@@ -72,6 +80,13 @@ impl Gateway {
     /// Its settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// The layer that keeps its event streams alive, and ends them when it [drains](Self::drain).
+    pub fn heartbeats(&self) -> HeartbeatLayer {
+        let layer = HeartbeatLayer::new(self.0.heartbeat.clone()).retry(RECONNECT).drained_by(&self.0.drain);
+        // `no-store`, as the contract says.
+        layer.keep_cache_control()
     }
 
     /// The simulator, when no provider is set.
@@ -184,6 +199,10 @@ impl Gateway {
 
     /// `GET /api/jobs/{jobId}/events`; `None` when there is nothing more to tell: 204.
     ///
+    /// A job goes on and is told of whether or not anybody ever asks for its events, so its watch publishes them, and
+    /// readers are answered from the log: a `ResumeLayer` would begin with the first reader. Heartbeats and the end at
+    /// a shutdown are the [layer](Self::heartbeats)'s.
+    ///
     /// # Errors
     ///
     /// 404 when this user has no such job, 400 for a malformed cursor.
@@ -216,7 +235,10 @@ impl Gateway {
             move || Event::data(line_event_json("heartbeat", &id)).name(HEARTBEAT)
         });
         let reset = move || Event::data(line_event_json("reset", &id));
-        Ok(Some(replay.retry(RECONNECT).heartbeat(beat).reset(reset).into_response()))
+        let mut response = replay.retry(RECONNECT).heartbeat(Heartbeat::never()).reset(reset).into_response();
+        // For the layer, which beats with this instead of a comment.
+        response.extensions_mut().insert(beat);
+        Ok(Some(response))
     }
 
     /// The events of a finished job are forgotten after a while, how it ended is not.
@@ -247,12 +269,22 @@ impl Gateway {
     /// `GET /healthz`: that the gateway lives, and what it stands in front of.
     pub fn health(&self) -> serde_json::Value {
         let provider = if self.0.simulated.is_some() { "simulator" } else { "superduperai" };
-        serde_json::json!({ "status": "ok", "provider": provider, "breakers": {} })
+        let states = self.0.circuits.snapshots().into_iter();
+        let breakers: serde_json::Map<_, _> =
+            states.map(|circuit| (circuit.name.to_string(), circuit.state.as_str().into())).collect();
+        serde_json::json!({ "status": "ok", "provider": provider, "breakers": breakers })
+    }
+
+    /// `GET /metrics`: Prometheus text.
+    pub fn metrics(&self) -> String {
+        // Brings what the breakers have counted up to date.
+        drop(self.0.circuits.snapshots());
+        telemetry::init_metrics().render()
     }
 
     /// Ends every event stream at the border of an event, so that its client comes back elsewhere.
     pub fn drain(&self) {
-        self.0.log.drain();
+        self.0.drain.drain();
     }
 
     /// Ends all work. Jobs that run still are told as failed here; the provider goes on with them.
@@ -396,5 +428,9 @@ fn in_our_words(problem: Problem) -> Problem {
 fn told(error: &ProviderError) -> Problem {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     info!(error = %error, kind = ?error.kind(), cause, "provider_error");
-    error.to_problem()
+    let refusal = std::error::Error::source(error).and_then(|source| source.downcast_ref::<LocalRefusal>());
+    match refusal.map(LocalRefusal::problem).filter(|problem| problem.code() == CIRCUIT_OPEN) {
+        Some(problem) => codes::circuit_open(problem.delay()),
+        None => error.to_problem(),
+    }
 }
