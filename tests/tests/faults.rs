@@ -6,7 +6,7 @@ use buttress_tests::{
     Gateway,
     http::{Answer, Event, Http},
 };
-use gateway_common::Settings;
+use gateway_common::{BreakerSettings, Settings};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use superduperai_sim::{Fault, Then};
@@ -264,4 +264,62 @@ async fn an_answer_that_breaks_in_the_middle_is_not_tried_again() {
     gateway.sim().add_fault(Fault::new(Method::GET, MODELS, Then::DropAfter(100)));
     assert_eq!(gateway.guest().await.get("/api/models").await.failure(), (503, "provider_unavailable".into()));
     assert_eq!(calls(&gateway, Method::GET, MODELS), 1);
+}
+
+async fn health(gateway: &Gateway) -> Value {
+    serde_json::from_slice(&gateway.http().get("/healthz").await.body).unwrap()
+}
+
+// CBK-2, CBK-8, RTY-18
+#[tokio::test]
+async fn a_provider_that_is_down_is_left_alone_and_found_again() {
+    gateway_common::init_metrics();
+    let gateway = Gateway::start(|settings| {
+        hasty(settings);
+        let cool_down = Duration::from_millis(800);
+        settings.breaker = Some(BreakerSettings { min_calls: 6, cool_down, trials: 1, ..BreakerSettings::default() });
+    })
+    .await;
+    let client = gateway.guest().await;
+    assert_eq!(health(&gateway).await["breakers"], json!({ "superduperai": "closed" }));
+    gateway.sim().add_fault(Fault::new(Method::GET, MODELS, answer(503)).times(100));
+    for _ in 0..2 {
+        assert_eq!(client.get("/api/models").await.failure(), (503, "provider_unavailable".into()));
+    }
+    assert_eq!(calls(&gateway, Method::GET, MODELS), 6, "each try counts");
+    for refused in [client.get("/api/models").await, image(&client).await] {
+        assert_eq!((refused.failure(), refused.header("retry-after")), ((503, "circuit_open".into()), "1"));
+        assert_eq!(refused.error()["retryable"], true);
+    }
+    assert_eq!(calls(&gateway, Method::GET, MODELS), 6, "and no refusal is a call");
+    assert_eq!(health(&gateway).await["breakers"], json!({ "superduperai": "open" }));
+    let metrics = String::from_utf8(gateway.http().get("/metrics").await.body.to_vec()).unwrap();
+    for name in ["buttress_retries_total", "buttress_retries_given_up_total", "buttress_breaker_transitions_total"] {
+        assert!(metrics.contains(name), "{name} in {metrics}");
+    }
+
+    gateway.sim().clear_faults();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while client.get("/api/models").await.status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "it is found again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(health(&gateway).await["breakers"], json!({ "superduperai": "closed" }));
+}
+
+// CBK-12
+#[tokio::test]
+async fn a_breaker_that_is_off_lets_every_call_through() {
+    let gateway = Gateway::start(|settings| {
+        hasty(settings);
+        settings.breaker = None;
+    })
+    .await;
+    let client = gateway.guest().await;
+    gateway.sim().add_fault(Fault::new(Method::GET, MODELS, answer(503)).times(100));
+    for _ in 0..10 {
+        assert_eq!(client.get("/api/models").await.failure(), (503, "provider_unavailable".into()));
+    }
+    assert_eq!(calls(&gateway, Method::GET, MODELS), 30);
+    assert_eq!(health(&gateway).await["breakers"], json!({}));
 }

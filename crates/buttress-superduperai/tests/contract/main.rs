@@ -7,6 +7,7 @@ mod doubt;
 mod events;
 mod fixtures;
 mod models;
+mod outage;
 mod reads;
 mod refusals;
 mod secrets;
