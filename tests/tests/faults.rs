@@ -106,7 +106,9 @@ async fn a_provider_that_dies_in_the_middle_of_a_job_leads_to_an_event_and_an_an
     assert_eq!((last.name.as_str(), &last.json()["error"]["code"]), ("failed", &json!("provider_unavailable")));
     assert_eq!(client.get(link(&job, "self")).await.data()["status"], "failed");
     assert_eq!(client.get(link(&job, "result")).await.failure(), (422, "job_failed".into()));
-    assert_eq!(image(&client).await.failure(), (503, "provider_unavailable".into()));
+    // By now the circuit breaker may have seen enough.
+    let (status, code) = image(&client).await.failure();
+    assert!(status == 503 && ["provider_unavailable", "circuit_open"].contains(&code.as_str()), "{status} {code}");
 }
 
 #[tokio::test]
@@ -245,7 +247,7 @@ async fn a_creation_is_sent_once_whatever_happens_and_looked_up_where_it_is_in_d
         let status = image(&client).await.status.as_u16();
         // Adopted, known to be refused, or known not to have happened.
         let (expected, lookups, jobs) = match name {
-            "reset" | "delay" => (202, 1, 1),
+            "reset" => (202, 1, 1),
             "429" | "429 with a wait" => (429, 0, 0),
             "503" => (503, 2, 0),
             _ => (504, 2, 0),
