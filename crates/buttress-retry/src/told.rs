@@ -29,14 +29,18 @@ impl Cause {
         }
     }
 
-    pub(crate) fn status(self) -> Option<StatusCode> {
+    /// The status of the answer, if there was one.
+    #[must_use]
+    pub const fn status(self) -> Option<StatusCode> {
         match self {
             Self::Status(status) | Self::Refused(_, status) => Some(status),
             Self::Error | Self::TimedOut => None,
         }
     }
 
-    pub(crate) fn layer(self) -> Option<&'static str> {
+    /// The layer on this side that refused, if one did.
+    #[must_use]
+    pub const fn layer(self) -> Option<&'static str> {
         match self {
             Self::Refused(layer, _) => Some(layer),
             _ => None,
