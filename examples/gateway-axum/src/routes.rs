@@ -8,7 +8,7 @@ use axum::{
 };
 use buttress_core::PeerAddr;
 use buttress_envelope::Raw;
-use gateway_common::{Context, Gateway, JobView, NewImage, NewVideo, init_metrics, json, not_found};
+use gateway_common::{Context, Gateway, JobView, NewImage, NewVideo, json, not_found};
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_TYPE, LOCATION},
@@ -78,9 +78,9 @@ pub(crate) async fn health(State(gateway): State<Gateway>, peer: Option<Extensio
     Ok(health)
 }
 
-pub(crate) async fn metrics(peer: Option<Extension<PeerAddr>>) -> Answer {
+pub(crate) async fn metrics(State(gateway): State<Gateway>, peer: Option<Extension<PeerAddr>>) -> Answer {
     on_loopback(peer)?;
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], init_metrics().render()).into_response())
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], gateway.metrics()).into_response())
 }
 
 /// What only this machine may see does not exist for others.
