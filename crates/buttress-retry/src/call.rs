@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::{
     Budget, Outcome, Policy, Repeat, ReplayBody, Reread, Why,
-    head::Head,
     keep::Keep,
     outcome::Answer,
     reading::{Drain, Reading, is_readable},
@@ -20,14 +19,13 @@ pub(crate) struct Call<S, P, ReqB> {
     pub(crate) attempt: Attempt,
     pub(crate) waited: Duration,
     pub(crate) given_back: bool,
-    pub(crate) kept: Result<Kept<S, ReqB>, Sent>,
+    pub(crate) kept: Result<Again<S, ReqB>, Sent>,
 }
 
 /// What another try needs.
-pub(crate) struct Kept<S, ReqB> {
+pub(crate) struct Again<S, ReqB> {
     pub(crate) service: S,
-    pub(crate) head: Head,
-    pub(crate) body: Keep<ReqB>,
+    pub(crate) keep: Keep<ReqB>,
     pub(crate) repeat: Repeat,
     pub(crate) budget: Option<Budget>,
 }
@@ -53,6 +51,7 @@ pub(crate) enum Turn<B: http_body::Body, E> {
 
 impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
     /// A try has ended by itself.
+    #[inline]
     pub(crate) fn settle<B, E>(&mut self, result: Result<Response<B>, E>) -> Turn<B, E>
     where
         P: Policy<E>,
@@ -111,19 +110,14 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
 
     /// What the next try goes to.
     pub(crate) fn service(&mut self) -> &mut S {
-        &mut self.again().service
+        &mut again(&mut self.kept).service
     }
 
     /// The next try: a service that is ready, and the request for it.
     pub(crate) fn request(&mut self) -> (&mut S, Request<ReplayBody<ReqB>>) {
-        let (attempt, settings) = (self.attempt, self.settings.clone());
-        let Kept { service, head, body, .. } = self.again();
-        (service, head.request(body.body(), attempt, &settings.common))
-    }
-
-    fn again(&mut self) -> &mut Kept<S, ReqB> {
-        let Ok(kept) = &mut self.kept else { unreachable!("only what is kept is tried again") };
-        kept
+        let Self { settings, attempt, kept, .. } = self;
+        let Again { service, keep, .. } = again(kept);
+        (service, keep.request(*attempt, &settings.common))
     }
 
     /// When a try that starts now has to be answered.
@@ -155,6 +149,11 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         let repeatable = self.kept.as_ref().is_ok_and(|kept| kept.repeat == Repeat::Always);
         too_late(repeatable, self.id())
     }
+}
+
+fn again<S, ReqB>(kept: &mut Result<Again<S, ReqB>, Sent>) -> &mut Again<S, ReqB> {
+    let Ok(again) = kept else { unreachable!("only what is kept is tried again") };
+    again
 }
 
 /// No answer in time. It may be tried again later only if two are as good as one.

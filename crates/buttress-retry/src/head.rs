@@ -26,15 +26,21 @@ type Field = (HeaderName, HeaderValue);
 const FEW: usize = 6;
 
 impl Head {
-    pub(crate) fn copy(parts: &Parts) -> Self {
-        let fields = Fields::copy(&parts.headers);
+    /// All but the header fields, which are [filled in](Self::fill) where this one stays: there are too many to be moved.
+    #[inline]
+    pub(crate) fn of(parts: &Parts) -> Self {
         Self {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
-            fields,
+            fields: Fields::default(),
             extensions: parts.extensions.clone(),
         }
+    }
+
+    #[inline]
+    pub(crate) fn fill(&mut self, headers: &HeaderMap) {
+        self.fields.fill(headers);
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {
@@ -57,18 +63,17 @@ impl Head {
 }
 
 impl Fields {
-    fn copy(headers: &HeaderMap) -> Self {
-        let mut fields = Self::default();
+    #[inline]
+    fn fill(&mut self, headers: &HeaderMap) {
         let mut rest = headers.iter();
-        for (place, (name, value)) in fields.few.iter_mut().zip(&mut rest) {
+        for (place, (name, value)) in self.few.iter_mut().zip(&mut rest) {
             *place = Some((name.clone(), value.clone()));
         }
-        fields.more.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
-        fields
+        self.more.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
     }
 
     fn to_map(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(FEW + self.more.len().min(64));
         for (name, value) in self.few.iter().flatten().chain(&self.more) {
             headers.append(name, value.clone());
         }
@@ -88,7 +93,9 @@ mod tests {
                 let name = HeaderName::from_bytes(format!("x-{}", i % 4).as_bytes()).unwrap();
                 headers.append(name, HeaderValue::from(i));
             }
-            assert_eq!(Fields::copy(&headers).to_map(), headers, "{count}");
+            let mut fields = Fields::default();
+            fields.fill(&headers);
+            assert_eq!(fields.to_map(), headers, "{count}");
         }
     }
 }

@@ -34,7 +34,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         let (tries, most) = (self.attempt.number(), common.attempts.get());
         let spread = asked.map(|asked| (asked / 2).min(common.backoff.cap())).unwrap_or_default();
         let (repeat, body) = match &mut self.kept {
-            Ok(kept) => (kept.repeat, kept.body.check()),
+            Ok(kept) => (kept.repeat, kept.keep.check()),
             Err(sent) => (Repeat::Never, Err(sent.why)),
         };
         Facts {
@@ -64,7 +64,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         let (common, failed) = (&self.settings.common, self.attempt);
         match (next, &self.kept) {
             (Next::Again { delay, .. }, Ok(kept)) => {
-                common.tell_retry(&Retrying { failed, cause, delay }, kept.head.extensions());
+                common.tell_retry(&Retrying { failed, cause, delay }, kept.keep.head().extensions());
                 self.waited = delay;
                 // One that does not come to be sent counts as well.
                 self.attempt = failed.next();
@@ -82,7 +82,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
 
     pub(crate) fn id(&self) -> Option<&CorrelationId> {
         match &self.kept {
-            Ok(kept) => kept.head.extensions().get(),
+            Ok(kept) => kept.keep.head().extensions().get(),
             Err(sent) => sent.id.as_ref(),
         }
     }

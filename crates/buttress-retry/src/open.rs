@@ -1,6 +1,6 @@
 //! The beginning of a call: what may be tried again, for how long, and what is kept for that.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use buttress_core::{Attempt, CorrelationId, Deadline};
 use http::{Extensions, Request, request::Parts};
@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     Policy, Repeat, ReplayBody, Why,
-    call::{Call, Kept, Sent, earlier},
-    head::Head,
+    call::{Again, Call, Sent, earlier},
     keep::Keep,
     settings::{Common, Settings},
 };
@@ -22,6 +21,7 @@ pub(crate) enum Opened<S, P, ReqB> {
     TooLate(Option<CorrelationId>),
 }
 
+#[inline]
 pub(crate) fn open<S, P, ReqB, E>(
     settings: &Arc<Settings<P>>,
     service: &S,
@@ -47,35 +47,35 @@ where
         common.number(&mut parts.headers, Attempt::FIRST);
     }
     let repeat = if nested || common.attempts.get() == 1 { Repeat::Never } else { settings.policy.repeat(&parts) };
-    let (body, kept) = match keep(repeat, body, common) {
-        Ok(body) => {
-            let head = Head::copy(&parts);
+    let (body, kept) = match may_keep(repeat, &body, common) {
+        Ok(()) => {
+            let keep = Keep::new(&parts, body, common.replay_limit);
             parts.extensions.insert(Attempt::FIRST);
-            let budget = budget.map(|budget| budget.into_owned());
-            (body.body(), Ok(Kept { service: service.clone(), head, body, repeat, budget }))
+            let budget = budget.map(Cow::into_owned);
+            (keep.body(), Ok(Again { service: service.clone(), keep, repeat, budget }))
         }
-        Err((body, Why::Unrepeatable)) if limits.by.is_none() => {
+        Err(Why::Unrepeatable) if limits.by.is_none() => {
             let request = Request::from_parts(parts, ReplayBody::once(body));
             return Opened::Go { request, call: None, by: None };
         }
-        Err((body, why)) => (ReplayBody::once(body), Err(Sent { why, id: id(&parts) })),
+        Err(why) => (ReplayBody::once(body), Err(Sent { why, id: id(&parts) })),
     };
     let call = Call {
         settings: settings.clone(),
         deadline: limits.deadline,
         attempt: Attempt::FIRST,
-        waited: std::time::Duration::ZERO,
+        waited: Duration::ZERO,
         given_back: false,
         kept,
     };
     Opened::Go { request: Request::from_parts(parts, body), call: Some(call), by: limits.by }
 }
 
-fn keep<B: Body>(repeat: Repeat, body: B, common: &Common) -> Result<Keep<B>, (B, Why)> {
+fn may_keep<B: Body>(repeat: Repeat, body: &B, common: &Common) -> Result<(), Why> {
     if repeat == Repeat::Never {
-        return Err((body, Why::Unrepeatable));
+        return Err(Why::Unrepeatable);
     }
-    Keep::new(body, common.replay_limit).map_err(|body| (body, Why::BodyTooLarge))
+    if Keep::takes(body, common.replay_limit) { Ok(()) } else { Err(Why::BodyTooLarge) }
 }
 
 fn id(parts: &Parts) -> Option<CorrelationId> {

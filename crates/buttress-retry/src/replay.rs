@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     frames::{Frames, Replay},
-    keep::{Slot, lock},
+    keep::{Kept, Slot},
 };
 
 pin_project! {
@@ -42,8 +42,7 @@ pin_project! {
 
 /// The part of a first try that stays where it is.
 struct First<B> {
-    slot: Arc<Mutex<Slot<B>>>,
-    limit: usize,
+    kept: Arc<Kept<B>>,
     frames: Option<Frames>,
     ended: bool,
 }
@@ -57,8 +56,8 @@ impl<B: Body> ReplayBody<B> {
         Self { kind: Kind::Empty }
     }
 
-    pub(crate) fn first(slot: Arc<Mutex<Slot<B>>>, limit: usize) -> Self {
-        let first = First { slot, limit, frames: Some(Frames::default()), ended: false };
+    pub(crate) fn first(kept: Arc<Kept<B>>) -> Self {
+        let first = First { kept, frames: Some(Frames::default()), ended: false };
         Self { kind: Kind::First { body: None, first } }
     }
 
@@ -70,7 +69,7 @@ impl<B: Body> ReplayBody<B> {
 impl<B: Body> First<B> {
     /// The body, if this is the first to read it.
     fn borrow(&self) -> Option<B> {
-        let mut slot = lock(&self.slot);
+        let mut slot = self.kept.slot();
         match std::mem::replace(&mut *slot, Slot::Lent) {
             Slot::Unread(body) => Some(body),
             other => {
@@ -82,16 +81,16 @@ impl<B: Body> First<B> {
 
     fn keep(&mut self, frame: &Frame<Bytes>) {
         let Some(frames) = &mut self.frames else { return };
-        if frames.keep(frame, self.limit).is_err() {
+        if frames.keep(frame, self.kept.limit).is_err() {
             self.frames = None;
-            *lock(&self.slot) = Slot::TooLarge;
+            *self.kept.slot() = Slot::TooLarge;
         }
     }
 
     fn finish(&mut self) {
         self.ended = true;
         if let Some(frames) = self.frames.take() {
-            *lock(&self.slot) = Slot::Held(frames);
+            *self.kept.slot() = Slot::Held(frames);
         }
     }
 
@@ -102,7 +101,7 @@ impl<B: Body> First<B> {
 
     /// Asks the body that nobody has read of yet.
     fn ask<T>(&self, ask: impl FnOnce(&B) -> T) -> Option<T> {
-        match &*lock(&self.slot) {
+        match &*self.kept.slot() {
             Slot::Unread(body) => Some(ask(body)),
             Slot::Lent | Slot::Held(_) | Slot::TooLarge => None,
         }

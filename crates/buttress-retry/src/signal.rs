@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What OpenAI and Anthropic send, and what Stripe sends.
 const SHOULD_RETRY: [HeaderName; 2] =
@@ -20,10 +20,10 @@ pub(crate) enum Word {
 
 /// RTY-14
 pub(crate) fn word(headers: &HeaderMap) -> Option<Word> {
-    if headers.contains_key(PUSHBACK) && pushback(headers).is_none() {
+    if find(headers, &[PUSHBACK]).is_some() && pushback(headers).is_none() {
         return Some(Word::Never);
     }
-    let said = SHOULD_RETRY.iter().find_map(|name| headers.get(name))?.as_bytes().trim_ascii();
+    let said = find(headers, &SHOULD_RETRY)?.as_bytes().trim_ascii();
     if said.eq_ignore_ascii_case(b"false") {
         Some(Word::Never)
     } else {
@@ -32,6 +32,11 @@ pub(crate) fn word(headers: &HeaderMap) -> Option<Word> {
 }
 
 pub(crate) fn pushback(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(PUSHBACK)?.to_str().ok()?;
+    let value = find(headers, &[PUSHBACK])?.to_str().ok()?;
     value.trim().parse().ok().map(|millis: u32| Duration::from_millis(millis.into()))
+}
+
+/// The first field of one of these names. Fields are few: to look a name up in the map, all of it would be hashed.
+pub(crate) fn find<'a>(headers: &'a HeaderMap, names: &[HeaderName]) -> Option<&'a HeaderValue> {
+    headers.iter().find(|(name, _)| names.contains(name)).map(|(_, value)| value)
 }
