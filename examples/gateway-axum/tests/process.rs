@@ -173,9 +173,8 @@ const PICTURE: &str = r#"{"prompt":"a"}"#;
 
 const ALICE: &str = "host: x\r\nauthorization: Bearer alice-key\r\n";
 
-/// What the line of a request tells that made a job. `breaker` and `idempotency` join them with the layers that know;
-/// `refused_by` and `error_code` belong to failures.
-const FILLED: [&str; 14] = [
+/// What the line of a request tells that made a job. `refused_by` and `error_code` belong to failures.
+const FILLED: [&str; 16] = [
     "route",
     "method",
     "status",
@@ -185,6 +184,8 @@ const FILLED: [&str; 14] = [
     "cost",
     "cost_currency",
     "retry_count",
+    "breaker",
+    "idempotency",
     "correlation_id",
     "duration_ms",
     "time_to_first_byte_ms",
@@ -204,7 +205,7 @@ fn one_line_tells_all_of_a_request() {
     let variables = [("LOG", "json"), ("API_KEYS", "alice=alice-key-of-some-length"), ("SIM_STEP", "20ms")];
     let mut gateway = Process::start_with(gateway(&variables).stderr(Stdio::piped()));
     let stderr = gateway.child.stderr.take().expect("piped");
-    let auth = "host: x\r\nauthorization: Bearer alice-key-of-some-length\r\nx-correlation-id: my-request\r\nconnection: close\r\n";
+    let auth = "host: x\r\nauthorization: Bearer alice-key-of-some-length\r\nx-correlation-id: my-request\r\nidempotency-key: my-key\r\nconnection: close\r\n";
     let path = gateway.picture(auth);
     let events = answer(gateway.send(&format!("GET {path} HTTP/1.1\r\n{auth}\r\n")));
     assert!(events.contains("event: completed"), "{events}");
@@ -225,6 +226,8 @@ fn one_line_tells_all_of_a_request() {
         ("provider", "superduperai"),
         ("cost_currency", "credits"),
         ("correlation_id", "my-request"),
+        ("breaker", "closed"),
+        ("idempotency", "first"),
     ] {
         assert_eq!(image[field], value, "{field} in {image}");
     }
