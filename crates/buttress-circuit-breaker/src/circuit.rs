@@ -30,7 +30,7 @@ pub(crate) struct Machine {
 pub(crate) type Events = Vec<EventKind>;
 
 /// The right to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) generation: u64,
     /// 0 if it is no trial.

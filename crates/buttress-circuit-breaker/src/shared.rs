@@ -55,6 +55,7 @@ impl Shared {
         Self { gate, stripes, rules, began: Instant::now(), telemetry, machine: Apart(Mutex::new(machine)) }
     }
 
+    #[inline]
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
@@ -63,6 +64,7 @@ impl Shared {
         &self.telemetry
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Nanos {
         saturating(self.began.elapsed())
     }
@@ -75,10 +77,13 @@ impl Shared {
     #[inline]
     pub(crate) fn enter(&self) -> Entered {
         let word = self.gate.word.load(Ordering::Acquire);
+        if is_closed(word) { admitted(State::Closed, word) } else { self.enter_unless_closed(word) }
+    }
+
+    #[inline(never)]
+    fn enter_unless_closed(&self, word: u64) -> Entered {
         match state(word) {
-            state @ (State::Closed | State::MetricsOnly) => {
-                Entered::Admitted(state, Some(Ticket { generation: word >> 3, trial: 0 }))
-            }
+            state @ (State::Closed | State::MetricsOnly) => admitted(state, word),
             State::Disabled => Entered::Admitted(State::Disabled, None),
             State::ForcedOpen => self.refuse(State::ForcedOpen, None),
             State::Open => {
@@ -116,6 +121,11 @@ impl Shared {
     /// Whether a call would be refused now. It changes nothing.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
+        !is_closed(self.gate.word.load(Ordering::Acquire)) && self.refuses_unless_closed()
+    }
+
+    #[inline(never)]
+    fn refuses_unless_closed(&self) -> bool {
         match self.state() {
             State::Closed | State::MetricsOnly | State::Disabled => false,
             State::ForcedOpen => true,
@@ -124,30 +134,27 @@ impl Shared {
         }
     }
 
-    /// Takes the result of a call; `None` says nothing. `now` is the clock, if it has been read already.
+    /// Takes a success that was not slow: the usual case, which writes to nothing that other threads write to.
+    ///
+    /// `now` is the clock, if it has been read already.
     #[inline]
-    pub(crate) fn settle(&self, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
-        if ticket.trial == 0 && sample == Some(Sample::SUCCESS) {
-            self.succeed(ticket, now);
-        } else {
-            self.settle_locked(ticket, sample, now.unwrap_or_else(|| self.now()));
+    pub(crate) fn succeed(&self, ticket: Ticket, mut now: Option<Nanos>) {
+        let mut bucket = 0;
+        if let Some(length) = self.rules.bucket {
+            let at = now.unwrap_or_else(|| self.now());
+            (now, bucket) = (Some(at), at / length);
         }
-    }
-
-    /// The usual case: it writes to nothing that other threads write to.
-    #[inline]
-    fn succeed(&self, ticket: Ticket, now: Option<Nanos>) {
-        let timed = self.rules.bucket.map(|length| (now.unwrap_or_else(|| self.now()), length));
-        let bucket = timed.map_or(0, |(now, length)| now / length);
+        // In a generation that trials run in, the flag is up.
         let current = self.gate.word.load(Ordering::Acquire) >> 3 == ticket.generation;
         if !current || !self.stripes.add(ticket.generation, bucket) {
-            let now = timed.map(|(now, _)| now).or(now).unwrap_or_else(|| self.now());
-            self.settle_locked(ticket, Some(Sample::SUCCESS), now);
+            self.settle(ticket, Some(Sample::SUCCESS), now);
         }
     }
 
+    /// Takes the result of a call; `None` says nothing. `now` is the clock, if it has been read already.
     #[cold]
-    fn settle_locked(&self, ticket: Ticket, sample: Option<Sample>, now: Nanos) {
+    pub(crate) fn settle(&self, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
+        let now = now.unwrap_or_else(|| self.now());
         self.locked(now, |machine, events| {
             let at = events.len();
             let counted = machine.settle(ticket, sample, now, events);
@@ -215,6 +222,16 @@ impl Drop for Shared {
 
 fn word(machine: &Machine) -> u64 {
     machine.generation() << 3 | machine.state().index() as u64
+}
+
+#[inline]
+fn is_closed(word: u64) -> bool {
+    word & 7 == State::Closed.index() as u64
+}
+
+#[inline]
+fn admitted(state: State, word: u64) -> Entered {
+    Entered::Admitted(state, Some(Ticket { generation: word >> 3, trial: 0 }))
 }
 
 fn state(word: u64) -> State {

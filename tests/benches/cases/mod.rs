@@ -8,6 +8,7 @@ mod http;
 mod request_log;
 mod sse;
 mod stack;
+mod wrapped;
 
 pub(crate) use discard::discard_events;
 
