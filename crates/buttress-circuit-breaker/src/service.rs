@@ -129,7 +129,6 @@ where
 /// Lets a call in, or says what to answer in its place.
 ///
 /// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
-/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
 #[inline]
 fn enter(circuit: &Circuit, asked: bool, method: &Method, extensions: &Extensions) -> Result<Permit, Box<Refused>> {
     let shared = circuit.shared();
