@@ -4,10 +4,12 @@ use tokio::time::Instant;
 
 use crate::{
     EventKind, InvalidTransition, Origin, Snapshot, State,
-    circuit::{Entry, Machine, Ticket},
+    circuit::Machine,
+    entry::{Entry, Ticket},
+    gate::{Gate, Word},
     rules::{Rules, saturating},
     stripe::Stripes,
-    sync::{AtomicU64, Mutex, Ordering, lock},
+    sync::{Mutex, lock},
     telemetry::Telemetry,
     window::{Nanos, Sample},
 };
@@ -21,15 +23,6 @@ pub(crate) struct Shared {
     began: Instant,
     telemetry: Telemetry,
     machine: Apart<Mutex<Machine>>,
-}
-
-/// What the machine says, for those without the lock. Written under it.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Gate {
-    /// The generation and, in its last three bits, the state.
-    word: AtomicU64,
-    until: AtomicU64,
 }
 
 /// On cache lines of its own.
@@ -49,7 +42,7 @@ impl Shared {
     pub(crate) fn new(rules: Arc<Rules>, telemetry: Telemetry) -> Self {
         let machine = Machine::new(rules.clone());
         telemetry.census.add(machine.state());
-        let gate = Gate { word: AtomicU64::new(word(&machine)), until: AtomicU64::new(machine.until()) };
+        let gate = Gate::new(&machine);
         let stripes = Stripes::new();
         stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
         Self { gate, stripes, rules, began: Instant::now(), telemetry, machine: Apart(Mutex::new(machine)) }
@@ -70,25 +63,25 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> State {
-        state(self.gate.word.load(Ordering::Acquire))
+        self.gate.word().state()
     }
 
     /// Lets a call in, or not. A closed circuit takes no lock and reads no clock.
     #[inline]
     pub(crate) fn enter(&self) -> Entered {
-        let word = self.gate.word.load(Ordering::Acquire);
-        if is_closed(word) { admitted(State::Closed, word) } else { self.enter_unless_closed(word) }
+        let word = self.gate.word();
+        if word.is_closed() { admitted(State::Closed, word) } else { self.enter_unless_closed(word) }
     }
 
     #[inline(never)]
-    fn enter_unless_closed(&self, word: u64) -> Entered {
-        match state(word) {
+    fn enter_unless_closed(&self, word: Word) -> Entered {
+        match word.state() {
             state @ (State::Closed | State::MetricsOnly) => admitted(state, word),
             State::Disabled => Entered::Admitted(State::Disabled, None),
             State::ForcedOpen => self.refuse(State::ForcedOpen, None),
             State::Open => {
                 let now = self.now();
-                match self.gate.until.load(Ordering::Acquire).checked_sub(now) {
+                match self.gate.until().checked_sub(now) {
                     Some(wait @ 1..) => self.refuse(State::Open, Some(wait)),
                     Some(0) | None => self.enter_locked(now),
                 }
@@ -109,7 +102,7 @@ impl Shared {
     /// Refuses a call that cannot go, since it was refused a moment ago and has not asked the inner service.
     pub(crate) fn turn_away(&self) -> Entered {
         let state = self.state();
-        let until = (state == State::Open).then(|| self.gate.until.load(Ordering::Acquire));
+        let until = (state == State::Open).then(|| self.gate.until());
         self.refuse(state, until.map(|until| until.saturating_sub(self.now())))
     }
 
@@ -121,7 +114,7 @@ impl Shared {
     /// Whether a call would be refused now. It changes nothing.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
-        !is_closed(self.gate.word.load(Ordering::Acquire)) && self.refuses_unless_closed()
+        !self.gate.word().is_closed() && self.refuses_unless_closed()
     }
 
     #[inline(never)]
@@ -129,7 +122,7 @@ impl Shared {
         match self.state() {
             State::Closed | State::MetricsOnly | State::Disabled => false,
             State::ForcedOpen => true,
-            State::Open => self.now() < self.gate.until.load(Ordering::Acquire),
+            State::Open => self.now() < self.gate.until(),
             State::HalfOpen => lock(&self.machine.0).refuses(self.now()),
         }
     }
@@ -145,7 +138,7 @@ impl Shared {
             (now, bucket) = (Some(at), at / length);
         }
         // In a generation that trials run in, the flag is up.
-        let current = self.gate.word.load(Ordering::Acquire) >> 3 == ticket.generation;
+        let current = self.gate.word().generation() == ticket.generation;
         if !current || !self.stripes.add(ticket.generation, bucket) {
             self.settle(ticket, Some(Sample::SUCCESS), now);
         }
@@ -205,8 +198,7 @@ impl Shared {
     }
 
     fn publish(&self, machine: &Machine) {
-        self.gate.until.store(machine.until(), Ordering::Release);
-        self.gate.word.store(word(machine), Ordering::Release);
+        self.gate.publish(machine);
         self.stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
     }
 }
@@ -220,22 +212,9 @@ impl Drop for Shared {
     }
 }
 
-fn word(machine: &Machine) -> u64 {
-    machine.generation() << 3 | machine.state().index() as u64
-}
-
 #[inline]
-fn is_closed(word: u64) -> bool {
-    word & 7 == State::Closed.index() as u64
-}
-
-#[inline]
-fn admitted(state: State, word: u64) -> Entered {
-    Entered::Admitted(state, Some(Ticket { generation: word >> 3, trial: 0 }))
-}
-
-fn state(word: u64) -> State {
-    State::ALL[usize::from(word as u8 & 7).min(State::ALL.len() - 1)]
+fn admitted(state: State, word: Word) -> Entered {
+    Entered::Admitted(state, Some(Ticket { generation: word.generation(), trial: 0 }))
 }
 
 fn event(sample: Option<Sample>, counted: bool) -> EventKind {

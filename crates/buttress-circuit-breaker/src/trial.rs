@@ -6,7 +6,7 @@ use http_body::Body;
 
 use crate::{
     Circuit, JudgeAt, Verdict,
-    circuit::Ticket,
+    entry::Ticket,
     lane::Lane,
     rules::Rules,
     window::{Nanos, Sample},
