@@ -10,6 +10,7 @@ use buttress_tests::{
 use bytes::Bytes;
 use gateway_common::Settings;
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
@@ -361,7 +362,8 @@ async fn a_stream_begins_with_a_retry_line_and_is_not_to_be_buffered() {
     let client = gateway.guest().await;
     let job = finished_picture(&client).await;
     let answer = client.get(link(&job, "events")).await;
-    assert!(answer.body.starts_with(b"retry: "), "{:?}", answer.body);
+    let text = str::from_utf8(&answer.body).unwrap();
+    assert!(text.starts_with("retry: 2000\n\nid: ") && !text.contains("\n:"), "{text}");
     assert_eq!((answer.header("cache-control"), answer.header("x-accel-buffering")), ("no-store", "no"));
     assert_eq!(answer.header("content-length"), "");
 }
@@ -460,12 +462,15 @@ async fn a_gateway_that_drains_ends_streams_at_a_border_and_then_itself() {
     let gateway = Gateway::start_with(slowly(Duration::from_secs(60)), |_| {}).await;
     let client = gateway.guest().await;
     let job = picture(&client).await;
-    let path = link(&job, "events").to_owned();
-    let reading = tokio::spawn(async move { client.get(&path).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut stream = client.open(Method::GET, link(&job, "events"), &[], Bytes::new()).await.into_body();
+    let mut text = String::new();
+    while !text.contains("event: queued") {
+        let data = stream.frame().await.expect("an event").expect("a line that stands").into_data().expect("data");
+        text.push_str(str::from_utf8(&data).expect("text"));
+    }
     gateway.drain().await.expect("a drained gateway ends well");
-    let body = reading.await.unwrap().body;
-    assert!(body.ends_with(b"\n\n"), "{body:?}");
-    let text = String::from_utf8(body.to_vec()).unwrap();
+    let rest = stream.collect().await.expect("an end in good order").to_bytes();
+    text.push_str(str::from_utf8(&rest).expect("text"));
+    assert!(text.ends_with("\n\n"), "{text:?}");
     assert_eq!(text.matches("retry: ").count(), 2, "{text}");
 }

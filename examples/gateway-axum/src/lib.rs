@@ -21,7 +21,8 @@ use tokio::{net::TcpListener, time};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The whole stack, outermost first: peer address, correlation id, reports, request log, envelope, routes.
+/// The whole stack, outermost first: peer address, correlation id, reports, request log, envelope, heartbeats of event
+/// streams, routes.
 pub fn app(gateway: Gateway) -> Router {
     Router::new()
         .route("/", get(routes::page))
@@ -35,6 +36,7 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/api/models", get(routes::models))
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
+        .layer(gateway.heartbeats())
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .layer(map_request(route))
         .layer(RequestLogLayer::new().level_by(Record::severity))
