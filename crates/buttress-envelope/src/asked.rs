@@ -23,6 +23,12 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) settings: Settings,
+    pub(crate) caller: Caller,
+}
+
+/// What is known of a request once it has gone.
+#[derive(Debug, Default)]
+pub(crate) struct Caller {
     pub(crate) method: Method,
     pub(crate) form: Form,
     id: Option<CorrelationId>,
@@ -50,9 +56,9 @@ pub(crate) struct Standing {
     pub(crate) route: Option<Cow<'static, str>>,
 }
 
-impl Asked {
+impl Caller {
     #[inline]
-    pub(crate) fn new<B>(request: &Request<B>, handle: &EnvelopeHandle, settings: Settings) -> Self {
+    pub(crate) fn of<B>(request: &Request<B>, handle: &EnvelopeHandle) -> Self {
         let (headers, extensions) = (request.headers(), request.extensions());
         let method = match *request.method() {
             http::Method::HEAD => Method::Head,
@@ -60,24 +66,30 @@ impl Asked {
             _ => Method::Other,
         };
         Self {
-            settings,
             method,
             form: form(headers),
             id: extensions.get().cloned(),
             varied: handle.varies().then(|| Box::new(Varied::new(headers, extensions, handle))),
         }
     }
+}
+
+impl Asked {
+    /// Whether a success is wrapped and nothing else.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.caller.method == Method::Other && self.caller.varied.is_none() && !self.settings.mark
+    }
 
     /// The id of the request; else the one that the answer says.
     pub(crate) fn id(&self, answer: &HeaderMap) -> Option<CorrelationId> {
         let said = || answer.get(CorrelationId::HEADER).and_then(|value| CorrelationId::try_from(value).ok());
-        self.id.clone().or_else(said)
+        self.caller.id.clone().or_else(said)
     }
 
     /// How the answer is to be, by the route that the answer or the request says. `None`: new, like all.
-    #[inline]
     pub(crate) fn standing(&self, answer: &Extensions) -> Option<Standing> {
-        let varied = self.varied.as_ref()?;
+        let varied = self.caller.varied.as_ref()?;
         let route = varied.route(answer);
         let (mode, look) = varied.handle.standing(route.as_deref());
         Some(Standing { turn: turn(mode, varied.wish), dual: mode == Mode::Dual, look, route })

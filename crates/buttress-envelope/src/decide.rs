@@ -5,10 +5,11 @@ use http::StatusCode;
 use crate::negotiate::Wish;
 
 /// As much of the method as matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Method {
     Head,
     Connect,
+    #[default]
     Other,
 }
 

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     BoxError, ResponseBody,
-    answer::{self, Fate, Settled},
+    answer::{self, Settled},
     asked::Asked,
     pending::Pending,
     telemetry,
@@ -81,20 +81,13 @@ where
                         this.kind.set(Kind::Panicked);
                         continue;
                     }
-                    let fate = match &mut polled {
-                        Poll::Ready(Ok(response)) => answer::settle(response, this.asked),
-                        Poll::Ready(Err(_)) | Poll::Pending => Fate::Pass,
-                    };
-                    match fate {
-                        Fate::Pass => return polled.map_ok(|response| response.map(ResponseBody::passed)),
-                        Fate::Wrap(exact) => {
-                            let wrap = |body| ResponseBody::wrapped(body, exact);
-                            return polled.map_ok(|response| response.map(wrap));
-                        }
-                        Fate::Rewrite(why) => match answer::rewrite(ready!(polled)?, why, this.asked) {
-                            Settled::Now(response) => return Poll::Ready(Ok(response)),
-                            Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
-                        },
+                    let response = ready!(polled)?;
+                    if answer::is_plain(&response, this.asked) {
+                        return Poll::Ready(Ok(response.map(ResponseBody::wrapped)));
+                    }
+                    match answer::settle(response, this.asked) {
+                        Settled::Now(response) => return Poll::Ready(Ok(response)),
+                        Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
                     }
                 }
                 // Reading → answered

@@ -34,6 +34,8 @@ pub struct EnvelopeHandle(Arc<Table>);
 
 struct Table {
     all: AtomicU8,
+    // Whether any slot is filled.
+    named: AtomicBool,
     // Filled from the front, never emptied: readers stop at the first that is not there.
     slots: Box<[OnceLock<Slot>]>,
 }
@@ -50,7 +52,7 @@ impl EnvelopeHandle {
 
     pub(crate) fn new() -> Self {
         let slots = (0..Self::MAX_ROUTES).map(|_| OnceLock::new()).collect();
-        Self(Arc::new(Table { all: AtomicU8::new(NEW), slots }))
+        Self(Arc::new(Table { all: AtomicU8::new(NEW), named: AtomicBool::new(false), slots }))
     }
 
     /// Sets the mode of one route, by its pattern.
@@ -95,8 +97,9 @@ impl EnvelopeHandle {
     }
 
     /// Whether the route of a request matters at all.
+    #[inline]
     pub(crate) fn varies(&self) -> bool {
-        self.0.all.load(Relaxed) != NEW || self.0.slots[0].get().is_some()
+        self.0.all.load(Relaxed) != NEW || self.0.named.load(Relaxed)
     }
 
     /// The mode of a route, and whether its successes are looked into.
@@ -114,7 +117,9 @@ impl EnvelopeHandle {
     fn slot(&self, route: &str) -> Result<&Slot, TooManyRoutes> {
         let fresh = || Slot { pattern: route.into(), mode: AtomicU8::new(INHERITED), look: AtomicBool::new(false) };
         let mut slots = self.0.slots.iter().map(|slot| slot.get_or_init(fresh));
-        slots.find(|slot| *slot.pattern == *route).ok_or(TooManyRoutes(()))
+        let found = slots.find(|slot| *slot.pattern == *route).ok_or(TooManyRoutes(()))?;
+        self.0.named.store(true, Relaxed);
+        Ok(found)
     }
 }
 

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::{
     BoxError, EnvelopeHandle, ResponseBody, ResponseFuture,
-    asked::{Asked, Settings},
+    asked::{Asked, Caller, Settings},
 };
 
 /// Gives every answer of a service one shape. Made by [`EnvelopeLayer`](crate::EnvelopeLayer).
@@ -69,11 +69,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let asked = Asked::new(&request, &self.handle, self.settings);
+        let caller = Caller::of(&request, &self.handle);
         let inner = &mut self.inner;
         match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
-            Ok(future) => ResponseFuture::calling(future, asked),
-            Err(payload) => ResponseFuture::panicked(&*payload, asked),
+            Ok(future) => ResponseFuture::calling(future, Asked { settings: self.settings, caller }),
+            Err(payload) => ResponseFuture::panicked(&*payload, Asked { settings: self.settings, caller }),
         }
     }
 }

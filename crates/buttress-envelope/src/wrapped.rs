@@ -41,10 +41,10 @@ enum Stage {
 const UNKNOWN: u64 = u64::MAX;
 
 impl<B: Body> Wrapped<B> {
-    /// Wraps a body of this length, if it is known.
     #[inline]
-    pub(crate) fn new(body: B, exact: Option<u64>) -> Self {
-        Self { body, stage: Stage::Prefix, promised: exact.unwrap_or(UNKNOWN), seen: 0, trailers: None }
+    pub(crate) fn new(body: B) -> Self {
+        let promised = body.size_hint().exact().unwrap_or(UNKNOWN);
+        Self { body, stage: Stage::Prefix, promised, seen: 0, trailers: None }
     }
 }
 
@@ -60,43 +60,47 @@ where
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
+        // Inner → Inner | Trailers | End; after an error End, and never the suffix.
+        if *this.stage == Stage::Inner {
+            let polled = this.body.poll_frame(cx);
+            if let Poll::Ready(Some(Ok(frame))) = &polled
+                && let Some(data) = frame.data_ref()
+            {
+                *this.seen = this.seen.saturating_add(data.remaining() as u64);
+                if *this.seen <= *this.promised {
+                    return polled.map_err(Into::into);
+                }
+            }
+            let last = ready!(polled);
+            *this.stage = Stage::End;
+            if last.is_none() && !is_short(*this.promised, *this.seen) {
+                return fixed(end(*this.seen));
+            }
+            return match trailers(last, *this.promised, *this.seen) {
+                Ok(trailers) => {
+                    *this.stage = Stage::Trailers;
+                    *this.trailers = Some(trailers);
+                    fixed(end(*this.seen))
+                }
+                Err(error) => Poll::Ready(Some(Err(error))),
+            };
+        }
         match *this.stage {
             // Prefix → Inner
             Stage::Prefix => {
                 *this.stage = Stage::Inner;
                 fixed(PREFIX)
             }
-            // Inner → Inner | Trailers | End; after an error End, and never the suffix.
-            Stage::Inner => {
-                let failed = match ready!(this.body.poll_frame(cx)) {
-                    Some(Ok(frame)) => match frame.data_ref() {
-                        Some(data) => {
-                            *this.seen = this.seen.saturating_add(data.remaining() as u64);
-                            if *this.seen <= *this.promised {
-                                return Poll::Ready(Some(Ok(frame)));
-                            }
-                            Some(mismatch(*this.promised, *this.seen))
-                        }
-                        None => {
-                            *this.trailers = frame.into_trailers().ok().map(Box::new);
-                            short(*this.promised, *this.seen)
-                        }
-                    },
-                    Some(Err(error)) => Some(error.into()),
-                    None => short(*this.promised, *this.seen),
-                };
-                *this.stage = if failed.is_none() && this.trailers.is_some() { Stage::Trailers } else { Stage::End };
-                failed.map_or_else(|| fixed(end(*this.seen)), |error| Poll::Ready(Some(Err(error))))
-            }
             // Trailers → End
             Stage::Trailers => {
                 *this.stage = Stage::End;
                 Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
             }
-            Stage::End => Poll::Ready(None),
+            Stage::Inner | Stage::End => Poll::Ready(None),
         }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         self.stage == Stage::End
     }
@@ -147,9 +151,23 @@ fn fixed<D: From<Bytes>>(part: &'static [u8]) -> Poll<Option<Result<Frame<D>, Bo
     Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(part).into()))))
 }
 
-/// An error where less came than was promised: a client must not take what it has for the whole.
-fn short(promised: u64, seen: u64) -> Option<BoxError> {
-    (promised != UNKNOWN && seen < promised).then(|| mismatch(promised, seen))
+/// Whether less came than was promised: a client must not take what it has for the whole.
+#[inline]
+fn is_short(promised: u64, seen: u64) -> bool {
+    promised != UNKNOWN && seen < promised
+}
+
+/// What comes after the data, if that is trailers and the data was whole.
+#[inline(never)]
+fn trailers<D, E: Into<BoxError>>(
+    last: Option<Result<Frame<D>, E>>,
+    promised: u64,
+    seen: u64,
+) -> Result<Box<HeaderMap>, BoxError> {
+    match last.transpose().map_err(Into::into)?.map(Frame::into_trailers) {
+        Some(Ok(trailers)) if !is_short(promised, seen) => Ok(Box::new(trailers)),
+        _ => Err(mismatch(promised, seen)),
+    }
 }
 
 #[cold]
