@@ -5,11 +5,10 @@ use http::StatusCode;
 use crate::negotiate::Wish;
 
 /// As much of the method as matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Head,
     Connect,
-    #[default]
     Other,
 }
 

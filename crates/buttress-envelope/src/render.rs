@@ -26,14 +26,14 @@ pub(crate) fn with_problem(mut parts: Parts, foreign: Option<Foreign>) -> Parts 
 }
 
 pub(crate) fn shape_of(asked: &Asked) -> Shape {
-    match asked.caller.form {
+    match asked.form() {
         Form::Envelope => Shape::Envelope,
         Form::ProblemDetails => Shape::ProblemDetails,
     }
 }
 
 pub(crate) fn old_shape_of(asked: &Asked) -> Shape {
-    match asked.caller.form {
+    match asked.form() {
         Form::Envelope => Shape::Legacy,
         Form::ProblemDetails => Shape::ProblemDetails,
     }

@@ -69,9 +69,16 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let caller = Caller::of(&request, &self.handle);
-        let inner = &mut self.inner;
-        match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
+        let mut caller = Caller::at_sight(&request);
+        // The closure takes hold of references alone, and the closer look is within: else each would move the request
+        // once more.
+        let mut sent = Some(request);
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let request = sent.take().expect("this runs once");
+            caller.look_closer(&request, &self.handle);
+            self.inner.call(request)
+        }));
+        match called {
             Ok(future) => ResponseFuture::calling(future, Asked { settings: self.settings, caller }),
             Err(payload) => ResponseFuture::panicked(&*payload, Asked { settings: self.settings, caller }),
         }

@@ -85,19 +85,14 @@ where
                 Err(error) => Poll::Ready(Some(Err(error))),
             };
         }
-        match *this.stage {
-            // Prefix → Inner
-            Stage::Prefix => {
-                *this.stage = Stage::Inner;
-                fixed(PREFIX)
-            }
-            // Trailers → End
-            Stage::Trailers => {
-                *this.stage = Stage::End;
-                Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
-            }
-            Stage::Inner | Stage::End => Poll::Ready(None),
+        // Prefix → Inner
+        if *this.stage == Stage::Prefix {
+            *this.stage = Stage::Inner;
+            return fixed(PREFIX);
         }
+        // Trailers → End; nobody has to ask after the end.
+        *this.stage = Stage::End;
+        Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
     }
 
     #[inline]
