@@ -35,8 +35,9 @@ pin_project! {
     #[project = KindProj]
     #[derive(Debug)]
     enum Kind<B> {
-        Passed { #[pin] body: B },
+        // First, as it is told from the others at once.
         Wrapped { #[pin] body: Wrapped<B> },
+        Passed { #[pin] body: B },
         // Boxed, as it is seldom and large.
         Resumed { body: Box<Wrapped<Resumed<B>>> },
         Full { data: Option<Bytes> },

@@ -1,6 +1,6 @@
 use std::{
     error::Error,
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -25,15 +25,14 @@ pin_project! {
         // What the inner body said of its length before its first frame.
         promised: u64,
         seen: u64,
-        trailers: Option<Box<HeaderMap>>,
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Stage {
     Prefix,
     Inner,
-    Trailers,
+    Trailers(Box<HeaderMap>),
     End,
 }
 
@@ -44,7 +43,7 @@ impl<B: Body> Wrapped<B> {
     #[inline]
     pub(crate) fn new(body: B) -> Self {
         let promised = body.size_hint().exact().unwrap_or(UNKNOWN);
-        Self { body, stage: Stage::Prefix, promised, seen: 0, trailers: None }
+        Self { body, stage: Stage::Prefix, promised, seen: 0 }
     }
 }
 
@@ -61,7 +60,7 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
         // Inner → Inner | Trailers | End; after an error End, and never the suffix.
-        if *this.stage == Stage::Inner {
+        if let Stage::Inner = this.stage {
             let polled = this.body.poll_frame(cx);
             if let Poll::Ready(Some(Ok(frame))) = &polled
                 && let Some(data) = frame.data_ref()
@@ -73,37 +72,38 @@ where
             }
             let last = ready!(polled);
             *this.stage = Stage::End;
-            if last.is_none() && !is_short(*this.promised, *this.seen) {
+            if last.is_none() && is_whole(*this.promised, *this.seen) {
                 return fixed(end(*this.seen));
             }
             return match trailers(last, *this.promised, *this.seen) {
                 Ok(trailers) => {
-                    *this.stage = Stage::Trailers;
-                    *this.trailers = Some(trailers);
+                    *this.stage = Stage::Trailers(trailers);
                     fixed(end(*this.seen))
                 }
                 Err(error) => Poll::Ready(Some(Err(error))),
             };
         }
         // Prefix → Inner
-        if *this.stage == Stage::Prefix {
+        if let Stage::Prefix = this.stage {
             *this.stage = Stage::Inner;
             return fixed(PREFIX);
         }
-        // Trailers → End; nobody has to ask after the end.
-        *this.stage = Stage::End;
-        Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
+        // Trailers → End
+        match mem::replace(this.stage, Stage::End) {
+            Stage::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
+            _ => Poll::Ready(None),
+        }
     }
 
     #[inline]
     fn is_end_stream(&self) -> bool {
-        self.stage == Stage::End
+        matches!(self.stage, Stage::End)
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
         // Nothing has come yet, so that it still has the length that it had.
-        if self.stage == Stage::Prefix && self.promised != UNKNOWN {
+        if matches!(self.stage, Stage::Prefix) && self.promised != UNKNOWN {
             return SizeHint::with_exact(wrapped_len(self.promised));
         }
         self.hint_on_the_way()
@@ -115,7 +115,7 @@ impl<B: Body> Wrapped<B> {
         let before = match self.stage {
             Stage::Prefix => PREFIX.len() as u64,
             Stage::Inner => 0,
-            Stage::Trailers | Stage::End => return SizeHint::with_exact(0),
+            Stage::Trailers(_) | Stage::End => return SizeHint::with_exact(0),
         };
         let hint = self.body.size_hint();
         let (lower, upper) = (hint.lower(), hint.upper());
@@ -146,10 +146,10 @@ fn fixed<D: From<Bytes>>(part: &'static [u8]) -> Poll<Option<Result<Frame<D>, Bo
     Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(part).into()))))
 }
 
-/// Whether less came than was promised: a client must not take what it has for the whole.
+/// Whether no less came than was promised: a client must not take a part for the whole.
 #[inline]
-fn is_short(promised: u64, seen: u64) -> bool {
-    promised != UNKNOWN && seen < promised
+fn is_whole(promised: u64, seen: u64) -> bool {
+    seen >= promised || promised == UNKNOWN
 }
 
 /// What comes after the data, if that is trailers and the data was whole.
@@ -160,7 +160,7 @@ fn trailers<D, E: Into<BoxError>>(
     seen: u64,
 ) -> Result<Box<HeaderMap>, BoxError> {
     match last.transpose().map_err(Into::into)?.map(Frame::into_trailers) {
-        Some(Ok(trailers)) if !is_short(promised, seen) => Ok(Box::new(trailers)),
+        Some(Ok(trailers)) if is_whole(promised, seen) => Ok(Box::new(trailers)),
         _ => Err(mismatch(promised, seen)),
     }
 }
