@@ -4,7 +4,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use buttress_core::Problem;
-use gateway_common::{Context, Gateway, failed, not_found, read_json};
+use gateway_common::{Context, Gateway, failed, nothing_here, read_json};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -43,7 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let id = Path::from_request_parts(parts, state).await;
-        id.map(|Path(id)| Self(id)).map_err(|_| not_found("there is nothing at this address").into())
+        id.map(|Path(id)| Self(id)).map_err(|_| nothing_here().into())
     }
 }
 

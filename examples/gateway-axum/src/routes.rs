@@ -3,7 +3,7 @@ use axum::{
     extract::{RawQuery, Request, State},
     response::Response,
 };
-use gateway_common::{Gateway, NewImage, NewVideo, accepted, json, not_found, streamed, whole};
+use gateway_common::{Gateway, NewImage, NewVideo, accepted, json, streamed};
 use http::{HeaderMap, StatusCode};
 
 use crate::extract::{Cx, Failure, Id, Json};
@@ -11,14 +11,11 @@ use crate::extract::{Cx, Failure, Id, Json};
 type Answer = Result<Response, Failure>;
 
 pub(crate) async fn page(State(gateway): State<Gateway>, request: Request) -> Response {
-    // The page is for everybody; who is not let in learns it from the first call.
-    let context = gateway.context(&request.into_parts().0).ok();
-    whole(gateway_common::page(gateway.settings(), context)).map(Body::new)
+    gateway_common::page(&gateway, &request.into_parts().0).map(Body::new)
 }
 
 pub(crate) async fn asset(Id(name): Id) -> Answer {
-    let asset = gateway_common::asset(&name).ok_or_else(|| not_found("there is nothing at this address"))?;
-    answer(whole(asset))
+    answer(gateway_common::asset(&name)?)
 }
 
 pub(crate) async fn create_image(State(gateway): State<Gateway>, Cx(cx): Cx, Json(new): Json<NewImage>) -> Answer {

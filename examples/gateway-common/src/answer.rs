@@ -6,7 +6,7 @@ use buttress_sse::EventBody;
 use bytes::Bytes;
 use http::{
     Extensions, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
@@ -39,11 +39,6 @@ pub fn streamed(stream: Option<Response<EventBody>>) -> Answer {
     stream.map_or_else(|| empty(StatusCode::NO_CONTENT), |stream| stream.map(Body::inner))
 }
 
-/// Something that is known whole: the page, and what it is made of.
-pub fn whole(response: Response<Bytes>) -> Answer {
-    response.map(Body::full)
-}
-
 /// A failure: the envelope renders it.
 pub fn failed(problem: Problem) -> Answer {
     let challenge = problem.status() == StatusCode::UNAUTHORIZED;
@@ -58,6 +53,13 @@ pub fn failed(problem: Problem) -> Answer {
 pub fn empty(status: StatusCode) -> Answer {
     let mut response = Response::new(Body::full(Bytes::new()));
     *response.status_mut() = status;
+    response
+}
+
+/// 405, with the methods that would do. The envelope finds the words.
+pub fn not_allowed(allowed: &'static str) -> Answer {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
@@ -90,7 +92,7 @@ fn on_loopback(extensions: &Extensions) -> Result<(), Problem> {
     let local = |addr: IpAddr| addr.to_canonical().is_loopback();
     match extensions.get() {
         Some(PeerAddr(addr)) if local(addr.ip()) => Ok(()),
-        _ => Err(codes::not_found("there is nothing at this address")),
+        _ => Err(codes::nothing_here()),
     }
 }
 

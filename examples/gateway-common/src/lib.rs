@@ -18,9 +18,9 @@ mod upload;
 mod users;
 mod view;
 
-pub use answer::{Answer, accepted, empty, failed, health, json, metrics, streamed, whole};
+pub use answer::{Answer, accepted, empty, failed, health, json, metrics, not_allowed, streamed};
 pub use body::read_json;
-pub use codes::{CATALOGUE, GATEWAY_CODES, bad_request, not_found, payload_too_large};
+pub use codes::{CATALOGUE, GATEWAY_CODES, nothing_here};
 pub use context::Context;
 pub use gateway::Gateway;
 pub use input::{BODY_LIMIT, BODY_TIMEOUT, NewImage, NewVideo, parse_json};

@@ -1,0 +1,26 @@
+//! The example gateway on hyper alone: its routes and its stack.
+
+mod route;
+mod routes;
+
+use buttress_correlation_id::CorrelationLayer;
+use buttress_envelope::EnvelopeLayer;
+use buttress_request_log::RequestLogLayer;
+use gateway_common::Gateway;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+
+/// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
+///
+/// The whole stack, outermost first: correlation id, request log, envelope, routes.
+pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
+    let handlers = gateway.clone();
+    let stack = ServiceBuilder::new()
+        .layer(CorrelationLayer::new())
+        .layer(RequestLogLayer::new())
+        .map_request(route::find)
+        .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .service_fn(move |request| routes::answer(handlers.clone(), request));
+    gateway_common::serve(listener, gateway, stack, shutdown).await;
+}

@@ -1,0 +1,26 @@
+//! The example gateway on warp: its routes and its stack.
+
+mod filters;
+mod handlers;
+mod routes;
+
+use buttress_correlation_id::CorrelationLayer;
+use buttress_envelope::EnvelopeLayer;
+use buttress_request_log::RequestLogLayer;
+use gateway_common::Gateway;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+
+/// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
+///
+/// The whole stack, outermost first: correlation id, request log, envelope, routes. `warp::serve` has no place for layers:
+/// a filter that is made a service stands below them like any other.
+pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
+    let stack = ServiceBuilder::new()
+        .layer(CorrelationLayer::new())
+        .layer(RequestLogLayer::new())
+        .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .service(warp::service(routes::routes(&gateway)));
+    gateway_common::serve(listener, gateway, stack, shutdown).await;
+}
