@@ -2,7 +2,9 @@
 
 pub mod browser;
 mod gateway;
+mod host;
 pub mod http;
 pub mod proxy;
 
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Hosted};
+pub use host::{Axum, Host, Hyper, Warp};
