@@ -99,6 +99,12 @@ impl Http {
         Self { client, base: base.to_owned(), headers: HeaderMap::new() }
     }
 
+    /// A client that speaks HTTP/2 from the first byte on, without TLS.
+    pub fn over_http2(base: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        Self { client, base: base.to_owned(), headers: HeaderMap::new() }
+    }
+
     /// Sends a header with every request.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {

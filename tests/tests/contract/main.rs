@@ -9,6 +9,8 @@ macro_rules! on_every_host {
                 type Gateway = buttress_tests::Hosted<buttress_tests::$host>;
 
                 #[allow(clippy::duplicate_mod)]
+                mod connections;
+                #[allow(clippy::duplicate_mod)]
                 mod gateway;
             }
         )+
@@ -18,3 +20,4 @@ macro_rules! on_every_host {
 on_every_host!(on_axum = Axum, on_hyper = Hyper, on_warp = Warp);
 
 mod alike;
+mod neutral;

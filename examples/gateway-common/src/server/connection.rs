@@ -1,7 +1,7 @@
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use buttress_core::PeerAddr;
-use http::{HeaderValue, Method, Request, Response, header::CONTENT_LENGTH};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::{body::Incoming, service::service_fn};
@@ -84,14 +84,22 @@ where
     let is_head = request.method() == Method::HEAD;
     request.extensions_mut().insert(PeerAddr(peer));
     std::future::poll_fn(|cx| stack.poll_ready(cx)).await?;
-    let response = stack.call(request).await?;
+    let mut response = stack.call(request).await?;
+    if response.status() == StatusCode::NO_CONTENT {
+        // RFC 9110, 8.6: not even zero.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
     Ok(if is_head { without_body(response) } else { response.map(Either::Left) })
 }
 
-/// The answer to a HEAD: the head of the answer to the GET alone.
+/// The answer to a HEAD: the head of the answer to the GET alone, with its length where that is known.
 fn without_body<B: Body>(mut response: Response<B>) -> Response<Either<B, Empty<B::Data>>> {
-    if let Some(length) = response.body().size_hint().exact() {
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    let length = response.body().size_hint().exact().filter(|length| *length > 0);
+    let headers = response.headers_mut();
+    // A host that has taken the body off says the length of nothing, which is not that of the GET.
+    if headers.get(CONTENT_LENGTH).is_none_or(|told| told == "0") {
+        headers.remove(CONTENT_LENGTH);
+        headers.extend(length.map(|length| (CONTENT_LENGTH, HeaderValue::from(length))));
     }
     response.map(|_| Either::Right(Empty::new()))
 }
