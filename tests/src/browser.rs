@@ -1,10 +1,7 @@
 //! A real Chromium, driven as WebDriver says.
 
 use std::{
-    env, fs, io,
-    path::PathBuf,
     process::{self, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -18,7 +15,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::http::Http;
+use crate::{
+    http::Http,
+    program::{self, Folder},
+};
 
 /// A browser with a profile of its own, and one page. It ends when it is dropped.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Browser {
 struct Driver {
     process: Child,
     url: String,
-    profile: PathBuf,
+    profile: Folder,
 }
 
 impl Browser {
@@ -46,7 +46,7 @@ impl Browser {
         let turn = TURNS.acquire().await.expect("never closed");
         let driver = Driver::start().await;
         let args = FLAGS.iter().map(|flag| flag.to_string());
-        let profile = format!("--user-data-dir={}", driver.profile.display());
+        let profile = format!("--user-data-dir={}", driver.profile.path().display());
         let capabilities = json!({
             "browserName": "chrome",
             "goog:chromeOptions": { "args": args.chain([profile]).collect::<Vec<_>>() },
@@ -137,18 +137,13 @@ impl Driver {
     async fn start() -> Self {
         let found =
             Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
-        expect_program("chromium", found);
-        let process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn();
-        let mut process = expect_program("chromedriver", process);
+        program::expect("chromium", found, INSTALL);
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut process = program::start(&mut command, INSTALL);
         let stdout = process.stdout.take().expect("it is piped");
         let port = timeout(PATIENCE, port(stdout)).await.expect("a driver within the time");
-        Self { process, url: format!("http://127.0.0.1:{port}"), profile: profile() }
+        Self { process, url: format!("http://127.0.0.1:{port}"), profile: Folder::new("browser") }
     }
 
     /// Ends the group: a driver that is killed alone leaves its browser behind.
@@ -163,13 +158,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.kill();
-        // The browser may still write there while it dies: what stays then stays.
-        let _ = fs::remove_dir_all(&self.profile);
     }
-}
-
-fn expect_program<T>(name: &str, result: io::Result<T>) -> T {
-    result.unwrap_or_else(|error| panic!("{name}: {error}\n{INSTALL}"))
 }
 
 /// Reads on until the driver says which port it took.
@@ -182,12 +171,6 @@ async fn port(stdout: impl tokio::io::AsyncRead + Unpin) -> u16 {
         }
     }
     panic!("chromedriver ended before it listened\n{INSTALL}");
-}
-
-fn profile() -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("buttress-browser-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    env::temp_dir().join(name)
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_sse::{Decoder, Frame};
+use buttress_sse::{Decoder, Frame, Message};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -84,6 +84,13 @@ impl Event {
     }
 }
 
+impl From<&Message> for Event {
+    fn from(message: &Message) -> Self {
+        let text = |text: &str| text.to_owned();
+        Self { name: text(message.name()), id: text(message.id()), data: text(message.data()) }
+    }
+}
+
 /// A client that sends the same headers with every request.
 #[derive(Clone, Debug)]
 pub struct Http {
@@ -151,19 +158,15 @@ impl Http {
             let mut chunk = frame.into_data().unwrap_or_default();
             while let Some(frame) = decoder.decode(&mut chunk).expect("a stream within the limits") {
                 if let Frame::Message(message) = frame {
-                    let text = |text: &str| text.to_owned();
-                    events.push(Event {
-                        name: text(message.name()),
-                        id: text(message.id()),
-                        data: text(message.data()),
-                    });
+                    events.push(Event::from(&message));
                 }
             }
         }
         events
     }
 
-    async fn open(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Response<Incoming> {
+    /// Any request, its answer not read yet.
+    pub async fn open(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Response<Incoming> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);

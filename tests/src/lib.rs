@@ -1,9 +1,12 @@
 //! What the tests of the whole kit share: the stacks, started and stopped by handle.
 
 pub mod browser;
+pub mod clients;
 mod gateway;
 mod host;
 pub mod http;
+pub mod nginx;
+pub mod program;
 pub mod proxy;
 
 pub use gateway::{Gateway, Hosted};

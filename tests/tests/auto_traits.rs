@@ -8,12 +8,14 @@ fn what_travels_with_a_request_or_an_answer_can_be_an_extension() {
     cloned::<buttress_core::Problem>();
     cloned::<buttress_core::CorrelationId>();
     cloned::<buttress_core::PeerAddr>();
+    cloned::<buttress_sse::Heartbeat>();
 }
 
 #[test]
 fn bodies_are_send_and_sync_where_their_inner_body_is() {
     shared::<buttress_core::Body<http_body_util::Full<bytes::Bytes>>>();
     shared::<buttress_sse::EventBody>();
+    shared::<buttress_sse::HeartbeatBody<http_body_util::Full<bytes::Bytes>>>();
 }
 
 #[test]

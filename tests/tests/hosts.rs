@@ -7,6 +7,7 @@ use buttress_core::{Body, Problem, ProblemCode};
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::{EnvelopeLayer, Mode};
 use buttress_request_log::RequestLogLayer;
+use buttress_sse::HeartbeatLayer;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
@@ -36,12 +37,17 @@ fn handle(path: &str) -> Option<Response<Body<Full<Bytes>>>> {
         "/text" => Some(Response::new(Body::full("plain"))),
         "/nothing" => Some(Response::builder().status(204).body(Body::full("")).expect("an answer")),
         "/problem" => Some(Problem::new(StatusCode::IM_A_TEAPOT, TEAPOT, "no coffee").into_response(None)),
+        "/events" => {
+            let events = Body::full("retry: 1\n\nid: 1\ndata: one\n\n");
+            let answer = Response::builder().header(header::CONTENT_TYPE, "text/event-stream");
+            Some(answer.header(header::CACHE_CONTROL, "no-store").body(events).expect("an answer"))
+        }
         "/panic" => panic!("on purpose"),
         _ => None,
     }
 }
 
-const PATHS: [&str; 7] = ["/json", "/created", "/foreign", "/broken", "/text", "/nothing", "/problem"];
+const PATHS: [&str; 8] = ["/json", "/created", "/foreign", "/broken", "/text", "/nothing", "/problem", "/events"];
 
 /// Paths whose bare answers the hosts give in their own words, or not at all.
 const ENVELOPED: [&str; 2] = ["/panic", "/unknown"];
@@ -103,9 +109,12 @@ macro_rules! serve_with_hyper {
     }};
 }
 
-/// Puts a stack of layers onto each host, and compares what they answer.
+/// Puts a stack of layers onto each host, and compares what they answer. Gives what is at the last path, or at `/json`.
 macro_rules! same_on_every_host {
-    ($layer:expr, $paths:expr) => {{
+    ($layer:expr, $paths:expr) => {
+        same_on_every_host!($layer, $paths, "/json")
+    };
+    ($layer:expr, $paths:expr, $seen:expr) => {{
         let mut tasks: JoinSet<()> = JoinSet::new();
 
         let bare = service_fn(async |request: Request<hyper::body::Incoming>| {
@@ -141,7 +150,7 @@ macro_rules! same_on_every_host {
                 }
             }
         }
-        ask(on_warp, "/json", true).await
+        ask(on_warp, $seen, true).await
     }};
 }
 
@@ -170,10 +179,16 @@ async fn the_envelope_is_the_same_also_for_what_hosts_say_in_their_own_words() {
 }
 
 #[tokio::test]
+async fn event_streams_are_the_same_through_the_heartbeats() {
+    let seen = same_on_every_host!(HeartbeatLayer::default(), PATHS, "/events");
+    assert!(seen.headers.contains(&("cache-control".into(), "no-store, no-transform".into())), "{seen:?}");
+}
+
+#[tokio::test]
 async fn all_layers_stand_on_each_other() {
     let stack = || {
         let layers = ServiceBuilder::new().layer(CorrelationLayer::new()).layer(RequestLogLayer::new());
-        layers.layer(EnvelopeLayer::new()).into_inner()
+        layers.layer(EnvelopeLayer::new()).layer(HeartbeatLayer::default()).into_inner()
     };
     let seen = same_on_every_host!(stack(), [&PATHS[..], &ENVELOPED].concat());
     assert_eq!(seen.body, r#"{"ok":true,"data":{"a":[1,2]}}"#);

@@ -6,7 +6,7 @@ use std::{
     process::Stdio,
 };
 
-use buttress_tests::Gateway;
+use buttress_tests::{Gateway, program::Folder};
 use superduperai_sim::Simulator;
 use tokio::process::Command;
 
@@ -25,23 +25,6 @@ fn blocks(readme: &str) -> Vec<String> {
     parts.map(|part| part.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("buttress-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder for the test");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Runs a block in a folder and gives what it printed.
 async fn run(block: &str, folder: &Path) -> String {
     let mut bash = Command::new("bash");
@@ -58,10 +41,10 @@ async fn the_curl_lines_of_the_front_page_make_a_picture_and_a_video() {
     let gateway = Gateway::start(|_| {}).await;
     let block = blocks("README.md").into_iter().find(|block| block.contains("curl")).expect("curl lines");
     let folder = Folder::new("readme");
-    let printed = run(&block.replace("http://127.0.0.1:3000", gateway.url()), &folder.0).await;
+    let printed = run(&block.replace("http://127.0.0.1:3000", gateway.url()), folder.path()).await;
     assert_eq!(printed.matches("event: completed").count(), 2, "{printed}");
     assert!(printed.contains(r#"{"ok":true,"data":{"jobId":"#), "{printed}");
-    let read = |name| fs::read(folder.0.join(name)).expect("a download");
+    let read = |name| fs::read(folder.path().join(name)).expect("a download");
     assert_eq!(&read("boat.webp")[8..12], b"WEBP");
     assert_eq!(&read("boat.mp4")[4..8], b"ftyp");
 }
@@ -74,7 +57,7 @@ async fn the_curl_lines_of_the_simulator_script_it() {
         .find(|block| block.contains("curl"))
         .expect("curl lines");
     let folder = Folder::new("sim");
-    let printed = run(&block.replace("http://127.0.0.1:4010", sim.url()), &folder.0).await;
+    let printed = run(&block.replace("http://127.0.0.1:4010", sim.url()), folder.path()).await;
     assert!(printed.contains(r#""visibility_delay""#), "{printed}");
     assert!(!printed.contains("error"), "{printed}");
 }

@@ -17,7 +17,7 @@ use gateway_common::Gateway;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// The whole stack, outermost first: correlation id, request log, envelope, routes.
+/// The whole stack, outermost first: correlation id, request log, envelope, heartbeats of event streams, routes.
 pub fn app(gateway: Gateway) -> Router {
     Router::new()
         .route("/", get(routes::page))
@@ -29,8 +29,10 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/api/jobs/{id}/result", get(routes::result))
         .route("/api/jobs/{id}/events", get(routes::events))
         .route("/api/models", get(routes::models))
+        .route("/openapi.json", get(routes::openapi))
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
+        .layer(gateway.heartbeats())
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .layer(map_request(route))
         .layer(RequestLogLayer::new())

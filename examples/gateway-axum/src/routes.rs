@@ -56,6 +56,10 @@ pub(crate) async fn models(State(gateway): State<Gateway>, Cx(cx): Cx) -> Answer
     answer(json(StatusCode::OK, &*gateway.models(&cx).await?))
 }
 
+pub(crate) async fn openapi() -> Response {
+    gateway_common::openapi().map(Body::new)
+}
+
 pub(crate) async fn health(State(gateway): State<Gateway>, request: Request) -> Answer {
     answer(gateway_common::health(&gateway, request.extensions())?)
 }

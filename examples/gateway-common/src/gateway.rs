@@ -6,7 +6,9 @@ use buttress_provider::{
     Artifact, Cost, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
     PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
 };
-use buttress_sse::{Event, EventBody, EventName, Heartbeat, MemoryLog, Resume, Retention, last_event_id};
+use buttress_sse::{
+    Drain, Event, EventBody, EventName, Heartbeat, HeartbeatLayer, MemoryLog, Resume, Retention, last_event_id,
+};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, Response, request::Parts};
@@ -41,6 +43,7 @@ struct Inner {
     jobs: Arc<Jobs>,
     log: MemoryLog,
     heartbeat: Heartbeat,
+    drain: Drain,
     tasks: TaskTracker,
     stopped: CancellationToken,
 }
@@ -62,6 +65,7 @@ impl Gateway {
             log: MemoryLog::new(retention)?,
             // A tenth of jitter, so that many lines do not beat together.
             heartbeat: Heartbeat::every(settings.heartbeat)?.jitter(settings.heartbeat / 10),
+            drain: Drain::new(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
             settings,
@@ -72,6 +76,13 @@ impl Gateway {
     /// Its settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// The layer that keeps its event streams alive, and ends them when it [drains](Self::drain).
+    pub fn heartbeats(&self) -> HeartbeatLayer {
+        let layer = HeartbeatLayer::new(self.0.heartbeat.clone()).retry(RECONNECT).drained_by(&self.0.drain);
+        // `no-store`, as the contract says.
+        layer.keep_cache_control()
     }
 
     /// The simulator, when no provider is set.
@@ -184,6 +195,10 @@ impl Gateway {
 
     /// `GET /api/jobs/{jobId}/events`; `None` when there is nothing more to tell: 204.
     ///
+    /// A job goes on and is told of whether or not anybody ever asks for its events, so its watch publishes them, and
+    /// readers are answered from the log: a `ResumeLayer` would begin with the first reader. Heartbeats and the end at
+    /// a shutdown are the [layer](Self::heartbeats)'s.
+    ///
     /// # Errors
     ///
     /// 404 when this user has no such job, 400 for a malformed cursor.
@@ -216,7 +231,10 @@ impl Gateway {
             move || Event::data(line_event_json("heartbeat", &id)).name(HEARTBEAT)
         });
         let reset = move || Event::data(line_event_json("reset", &id));
-        Ok(Some(replay.retry(RECONNECT).heartbeat(beat).reset(reset).into_response()))
+        let mut response = replay.retry(RECONNECT).heartbeat(Heartbeat::never()).reset(reset).into_response();
+        // For the layer, which beats with this instead of a comment.
+        response.extensions_mut().insert(beat);
+        Ok(Some(response))
     }
 
     /// The events of a finished job are forgotten after a while, how it ended is not.
@@ -252,7 +270,7 @@ impl Gateway {
 
     /// Ends every event stream at the border of an event, so that its client comes back elsewhere.
     pub fn drain(&self) {
-        self.0.log.drain();
+        self.0.drain.drain();
     }
 
     /// Ends all work. Jobs that run still are told as failed here; the provider goes on with them.

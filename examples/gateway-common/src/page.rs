@@ -53,10 +53,7 @@ pub fn asset(name: &str) -> Result<Answer, Problem> {
 
 fn html(settings: &Settings) -> Answer {
     let interval = format!("data-heartbeat-ms=\"{}\"", settings.heartbeat.as_millis());
-    let mut response = content(
-        "text/html; charset=utf-8",
-        HTML.replace("data-heartbeat-ms=\"15000\"", &interval),
-    );
+    let mut response = content("text/html; charset=utf-8", HTML.replace("data-heartbeat-ms=\"15000\"", &interval));
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -13,7 +13,7 @@ use tower::ServiceBuilder;
 
 /// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
 ///
-/// The whole stack, outermost first: correlation id, request log, envelope, routes.
+/// The whole stack, outermost first: correlation id, request log, envelope, heartbeats of event streams, routes.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
     let handlers = gateway.clone();
     let stack = ServiceBuilder::new()
@@ -21,6 +21,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
         .layer(RequestLogLayer::new())
         .map_request(route::find)
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .layer(gateway.heartbeats())
         .service_fn(move |request| routes::answer(handlers.clone(), request));
     gateway_common::serve(listener, gateway, stack, shutdown).await;
 }

@@ -16,6 +16,7 @@ pub(crate) enum Route {
     JobResult(String),
     JobEvents(String),
     Models,
+    OpenApi,
     Health,
     Metrics,
 }
@@ -40,6 +41,7 @@ impl Route {
         let name = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
         Some(match segments {
             [Some(""), None, ..] => Self::Page,
+            [Some("openapi.json"), None, ..] => Self::OpenApi,
             [Some("healthz"), None, ..] => Self::Health,
             [Some("metrics"), None, ..] => Self::Metrics,
             [Some("assets"), Some(asset), None, ..] => Self::Asset(name(asset)?),
@@ -65,6 +67,7 @@ impl Route {
             Self::JobResult(_) => "/api/jobs/{id}/result",
             Self::JobEvents(_) => "/api/jobs/{id}/events",
             Self::Models => "/api/models",
+            Self::OpenApi => "/openapi.json",
             Self::Health => "/healthz",
             Self::Metrics => "/metrics",
         }
@@ -94,6 +97,7 @@ mod tests {
     fn every_address_has_its_route() {
         let table = [
             ("/", Route::Page),
+            ("/openapi.json", Route::OpenApi),
             ("/healthz", Route::Health),
             ("/metrics", Route::Metrics),
             ("/assets/page.js", Route::Asset("page.js".into())),
@@ -113,8 +117,22 @@ mod tests {
     #[test]
     fn what_is_nearly_an_address_is_none() {
         for path in [
-            "", "*", "//", "/api", "/api/", "/api/images/", "//api/images", "/api/jobs", "/api/jobs/", "/api/jobs//result",
-            "/api/jobs/j/result/", "/api/jobs/j/result/x", "/api/jobs/j/result/x/y/z", "/assets", "/assets/", "/Healthz",
+            "",
+            "*",
+            "//",
+            "/api",
+            "/api/",
+            "/api/images/",
+            "//api/images",
+            "/api/jobs",
+            "/api/jobs/",
+            "/api/jobs//result",
+            "/api/jobs/j/result/",
+            "/api/jobs/j/result/x",
+            "/api/jobs/j/result/x/y/z",
+            "/assets",
+            "/assets/",
+            "/Healthz",
         ] {
             assert_eq!(Route::at(path), None, "{path}");
         }

@@ -3,8 +3,8 @@ use std::convert::Infallible;
 use buttress_core::Problem;
 use bytes::Bytes;
 use gateway_common::{
-    Answer, Gateway, accepted, asset, empty, failed, health, json, metrics, not_allowed, nothing_here, page, read_json,
-    streamed,
+    Answer, Gateway, accepted, asset, empty, failed, health, json, metrics, not_allowed, nothing_here, openapi, page,
+    read_json, streamed,
 };
 use http::{Request, StatusCode, request::Parts};
 use http_body::Body;
@@ -60,6 +60,7 @@ where
             Ok(streamed(gateway.events(&cx, &id, &parts.headers, parts.uri.query())?))
         }
         Route::Models => Ok(json(StatusCode::OK, &*gateway.models(&gateway.context(parts)?).await?)),
+        Route::OpenApi => Ok(openapi()),
         Route::Health => health(gateway, &parts.extensions),
         Route::Metrics => metrics(&parts.extensions),
     }

@@ -68,6 +68,10 @@ pub(crate) async fn models(gateway: Gateway, parts: Parts) -> Handled {
     Ok(json(StatusCode::OK, &*gateway.models(&cx).await?))
 }
 
+pub(crate) async fn openapi() -> Handled {
+    Ok(gateway_common::openapi())
+}
+
 pub(crate) async fn health(gateway: Gateway, parts: Parts) -> Handled {
     gateway_common::health(&gateway, &parts.extensions)
 }

@@ -38,10 +38,11 @@ pub(crate) fn routes(gateway: &Gateway) -> impl Filter<Extract = (Response,), Er
     let models = path!("api" / "models").and(at("/api/models", READ)).and(gateway.clone());
     let models = models.then(handlers::models).then(reply);
 
+    let openapi = path!("openapi.json").and(at("/openapi.json", READ)).then(handlers::openapi).then(reply);
     let health = path!("healthz").and(at("/healthz", READ)).and(gateway).then(handlers::health).then(reply);
     let metrics = path!("metrics").and(at("/metrics", READ)).and(parts()).then(handlers::metrics).then(reply);
 
-    let pages = page.or(asset).unify().or(health).unify().or(metrics).unify();
+    let pages = page.or(asset).unify().or(openapi).unify().or(health).unify().or(metrics).unify();
     let creating = images.or(videos).unify().or(uploads).unify();
     let reading = job.or(result).unify().or(events).unify().or(models).unify();
     let routes = pages.or(creating).unify().or(reading).unify();

@@ -71,7 +71,7 @@ fn told(answer: &Answer) -> String {
     blocks.map(|block| block.lines().filter(|line| !line.starts_with("id:")).collect::<Vec<_>>().join("\n")).collect()
 }
 
-const ADDRESSES: [&str; 11] = [
+const ADDRESSES: [&str; 12] = [
     "/",
     "/assets/page.js",
     "/api/images",
@@ -81,6 +81,7 @@ const ADDRESSES: [&str; 11] = [
     "/api/jobs/none",
     "/api/jobs/none/result",
     "/api/jobs/none/events",
+    "/openapi.json",
     "/healthz",
     "/metrics",
 ];
@@ -132,7 +133,8 @@ async fn bodies_that_are_not_taken(witness: &mut Witness) {
             witness.ask(Method::POST, path, &[("content-type", media_type)], "{}").await;
         }
     }
-    let form = |part: &str| format!("--X\r\nContent-Disposition: form-data; name=\"{part}\"\r\n\r\n<html>\r\n--X--\r\n");
+    let form =
+        |part: &str| format!("--X\r\nContent-Disposition: form-data; name=\"{part}\"\r\n\r\n<html>\r\n--X--\r\n");
     let multipart = [("content-type", "multipart/form-data; boundary=X")];
     for body in [form("file"), form("picture"), "--X--\r\n".into(), "nonsense".into()] {
         witness.ask(Method::POST, "/api/uploads", &multipart, body).await;

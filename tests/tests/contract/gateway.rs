@@ -5,6 +5,7 @@ use buttress_tests::http::{Answer, Event, Http};
 use bytes::Bytes;
 use gateway_common::Settings;
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::Gateway;
@@ -457,12 +458,15 @@ async fn a_gateway_that_drains_ends_streams_at_a_border_and_then_itself() {
     let gateway = Gateway::start_with(slowly(Duration::from_secs(60)), |_| {}).await;
     let client = gateway.guest().await;
     let job = picture(&client).await;
-    let path = link(&job, "events").to_owned();
-    let reading = tokio::spawn(async move { client.get(&path).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut stream = client.open(Method::GET, link(&job, "events"), &[], Bytes::new()).await.into_body();
+    let mut text = String::new();
+    while !text.contains("event: queued") {
+        let data = stream.frame().await.expect("an event").expect("a line that stands").into_data().expect("data");
+        text.push_str(str::from_utf8(&data).expect("text"));
+    }
     gateway.drain().await.expect("a drained gateway ends well");
-    let body = reading.await.unwrap().body;
-    assert!(body.ends_with(b"\n\n"), "{body:?}");
-    let text = String::from_utf8(body.to_vec()).unwrap();
+    let rest = stream.collect().await.expect("an end in good order").to_bytes();
+    text.push_str(str::from_utf8(&rest).expect("text"));
+    assert!(text.ends_with("\n\n"), "{text:?}");
     assert_eq!(text.matches("retry: ").count(), 2, "{text}");
 }

@@ -49,7 +49,9 @@ impl Neutral {
         }
         match word.split_once('-') {
             // A cursor: its epoch is drawn by lot.
-            Some((epoch, offset)) if epoch.len() == 16 && offset.bytes().all(|b| b.is_ascii_digit()) => "a-cursor".into(),
+            Some((epoch, offset)) if epoch.len() == 16 && offset.bytes().all(|b| b.is_ascii_digit()) => {
+                "a-cursor".into()
+            }
             _ if word.len() > 22 && word[22..].starts_with('.') => format!("a-file{}", &word[22..]),
             _ => word.to_owned(),
         }
@@ -60,7 +62,8 @@ impl Neutral {
 fn what_is_the_same_stays_the_same_and_what_differs_differs() {
     let mut neutral = Neutral::default();
     let (a, b) = ("0188a7c4-0000-7000-8000-000000000001", "0188a7c4-0000-7000-8000-000000000002");
-    let text = neutral.text(&format!("/api/jobs/{a}/events {b} {a} at 2026-01-31T12:00:00.000Z, http://127.0.0.1:81/x"));
+    let text =
+        neutral.text(&format!("/api/jobs/{a}/events {b} {a} at 2026-01-31T12:00:00.000Z, http://127.0.0.1:81/x"));
     assert_eq!(text, "/api/jobs/id-0/events id-1 id-0 at a-time, http://a-host/x");
     assert_eq!(neutral.text(r#"{"prompt":"é-1"} "#), r#"{"prompt":"é-1"} "#);
 }

@@ -9,7 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{follower::Follower, head, layer::Settings};
-use crate::HeartbeatBody;
+use crate::{Heartbeat, HeartbeatBody};
 
 pin_project! {
     /// The answer of a [`Heartbeats`](crate::Heartbeats).
@@ -45,8 +45,11 @@ where
         let mut response = ready!(this.inner.poll(cx))?;
         let settings = this.settings.take().filter(|_| head::is_event_stream(&response));
         let follower = settings.map(|settings| {
-            head::prepare(response.headers_mut());
-            Follower::new(settings)
+            head::prepare(response.headers_mut(), settings.cache_control);
+            match response.extensions_mut().remove::<Heartbeat>() {
+                Some(own) => Follower::new(Arc::new(settings.with(own))),
+                None => Follower::new(settings),
+            }
         });
         Poll::Ready(Ok(response.map(|body| HeartbeatBody::new(body, follower))))
     }

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
+use super::layer::CacheControl;
+
 pub(super) fn is_event_stream<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::OK
         && response.headers().get(header::CONTENT_TYPE).is_some_and(is_event_stream_type)
@@ -20,9 +22,12 @@ fn is_identity(coding: &HeaderValue) -> bool {
 }
 
 /// Lets nobody on the way store, transform or hold back the stream (SSE-41).
-pub(super) fn prepare(headers: &mut HeaderMap) {
+pub(super) fn prepare(headers: &mut HeaderMap, own: CacheControl) {
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    if own == CacheControl::Kept && headers.contains_key(header::CACHE_CONTROL) {
+        return;
+    }
     if let Some(value) = cache_control(headers) {
         headers.insert(header::CACHE_CONTROL, value);
     }
@@ -91,8 +96,19 @@ mod tests {
             for line in lines {
                 headers.append(header::CACHE_CONTROL, HeaderValue::from_static(line));
             }
-            prepare(&mut headers);
+            prepare(&mut headers, CacheControl::Completed);
             assert_eq!(headers.get_all(header::CACHE_CONTROL).iter().collect::<Vec<_>>(), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_an_answer_says_of_caches_stays_where_that_is_wanted() {
+        for (said, expected) in [(Some("no-store"), "no-store"), (None, "no-cache, no-transform")] {
+            let mut headers = HeaderMap::new();
+            headers.extend(said.map(|said| (header::CACHE_CONTROL, HeaderValue::from_static(said))));
+            prepare(&mut headers, CacheControl::Kept);
+            assert_eq!(headers[header::CACHE_CONTROL], expected);
+            assert_eq!(headers[ACCEL_BUFFERING], "no");
         }
     }
 }

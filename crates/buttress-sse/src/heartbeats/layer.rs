@@ -18,6 +18,10 @@ use crate::{Drain, Heartbeat, Heartbeats};
 /// | [`drained_by`](Self::drained_by) | by nobody |
 /// | [`retry`](Self::retry) | 3 s, and up to twice as long |
 /// | [`grace`](Self::grace) | 5 s |
+/// | [`keep_cache_control`](Self::keep_cache_control) | no |
+///
+/// An answer with a [`Heartbeat`] among its extensions gets that one instead of the layer's: one that tells of which
+/// stream it is, for instance.
 ///
 /// # Headers
 ///
@@ -46,13 +50,29 @@ pub(super) struct Settings {
     pub(super) drain: Option<Drain>,
     pub(super) retry: Duration,
     pub(super) grace: Duration,
+    pub(super) cache_control: CacheControl,
+}
+
+/// What becomes of a `Cache-Control` that an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CacheControl {
+    Completed,
+    Kept,
+}
+
+impl Settings {
+    /// The same for an answer with a heartbeat of its own.
+    pub(super) fn with(&self, heartbeat: Heartbeat) -> Self {
+        Self { heartbeat, ..self.clone() }
+    }
 }
 
 impl HeartbeatLayer {
     /// A layer that sends this heartbeat. With [`Heartbeat::never`] it sees to first bytes, headers and drain alone.
     pub fn new(heartbeat: Heartbeat) -> Self {
         let (retry, grace) = (Duration::from_secs(3), Duration::from_secs(5));
-        Self(Arc::new(Settings { heartbeat, opening: true, drain: None, retry, grace }))
+        let cache_control = CacheControl::Completed;
+        Self(Arc::new(Settings { heartbeat, opening: true, drain: None, retry, grace, cache_control }))
     }
 
     /// Lets a stream that has nothing to say begin with silence.
@@ -75,6 +95,12 @@ impl HeartbeatLayer {
     /// [`UnfinishedEvent`](crate::UnfinishedEvent), so that no client takes a part for the whole.
     pub fn grace(self, wait: Duration) -> Self {
         self.with(|settings| settings.grace = wait)
+    }
+
+    /// Leaves a `Cache-Control` that an answer has as it is, without a `no-transform`: for services that know that nothing
+    /// compresses on the way. An answer without one still gets it.
+    pub fn keep_cache_control(self) -> Self {
+        self.with(|settings| settings.cache_control = CacheControl::Kept)
     }
 
     fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {

@@ -52,6 +52,23 @@ async fn a_stream_that_is_silent_on_a_border_gets_a_comment_after_each_interval(
 
 // SSE-43
 #[tokio::test(start_paused = true)]
+async fn an_answer_with_a_heartbeat_of_its_own_gets_that_one() {
+    let script = Script::default();
+    let mut answer = event_stream(script.body());
+    answer.extensions_mut().insert(Heartbeat::every(TICK).unwrap().event(|| Event::data("of stream 7")));
+    let answer = through(&quiet(), answer);
+    assert!(answer.extensions().get::<Heartbeat>().is_none(), "no layer outside of this one sends it again");
+    let mut heard = Heard::of(answer.into_body());
+    assert_eq!(heard.poll(), Got::Pending);
+    for _ in 0..3 {
+        advance(TICK).await;
+        assert_eq!(heard.poll(), said("data: of stream 7\n\n"));
+        assert_eq!(heard.poll(), Got::Pending);
+    }
+}
+
+// SSE-43
+#[tokio::test(start_paused = true)]
 async fn inside_an_event_there_is_no_heartbeat_however_long_it_takes() {
     for part in
         ["data: x\n", "data", "data: x\r\n", "data: x\r", ": comment\n", "\u{feff}data: x\n", "data: x\n\nid: 7\n"]

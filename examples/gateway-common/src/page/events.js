@@ -69,9 +69,11 @@ const nothing = () => {};
 export function watch(url, options) {
   const { onEvent, onHeartbeat = nothing, onReset = nothing, onOpen = nothing, onLost = nothing } = options;
   const { types = EVENT_TYPES, lastTypes = LAST_TYPES, heartbeatMs = 15_000, isOver = () => false } = options;
+  /** @type {Set<string>} */
   const seen = new Set();
   let cursor = options.lastEventId ?? "";
   let failures = 0;
+  /** @type {EventSource | null} */
   let source = null;
   let timer = 0;
 
@@ -79,24 +81,26 @@ export function watch(url, options) {
     const address = new URL(url, location.href);
     // Only for this first request: when the browser reconnects by itself, its newer header wins over this.
     if (cursor) address.searchParams.set("lastEventId", cursor);
-    source = new EventSource(address);
-    source.onopen = () => {
+    const line = new EventSource(address);
+    source = line;
+    line.onopen = () => {
       listen();
       onOpen();
     };
-    source.onerror = () => (source.readyState === EventSource.CLOSED ? refused() : cut());
-    for (const type of new Set([...types, ...lastTypes])) source.addEventListener(type, receive);
-    source.addEventListener("heartbeat", () => {
+    line.onerror = () => (line.readyState === EventSource.CLOSED ? refused() : cut());
+    for (const type of new Set([...types, ...lastTypes])) line.addEventListener(type, receive);
+    line.addEventListener("heartbeat", () => {
       alive();
       onHeartbeat();
     });
-    source.addEventListener("reset", () => {
+    line.addEventListener("reset", () => {
       alive();
       onReset();
     });
     expect(PATIENCE.opening);
   }
 
+  /** @param {MessageEvent<string>} message */
   function receive(message) {
     alive();
     const id = message.lastEventId;
@@ -107,11 +111,13 @@ export function watch(url, options) {
     onEvent({ id, type: message.type, data: JSON.parse(message.data) });
   }
 
+  /** @param {string} id */
   function remember(id) {
     cursor = id;
     seen.add(id);
-    // A set keeps the order of insertion: the first one is the oldest.
-    if (seen.size > IDS_REMEMBERED) seen.delete(seen.values().next().value);
+    // A set keeps the order of insertion.
+    const [oldest] = seen;
+    if (seen.size > IDS_REMEMBERED) seen.delete(oldest);
   }
 
   // An answer alone proves little: a server under load may open and close. Only what it says ends the backoff.
@@ -124,6 +130,7 @@ export function watch(url, options) {
     expect(heartbeatMs * PATIENCE.silence);
   }
 
+  /** @param {number} ms */
   function expect(ms) {
     clearTimeout(timer);
     timer = setTimeout(() => reopen("silent"), ms);
@@ -145,6 +152,7 @@ export function watch(url, options) {
     reopen("refused");
   }
 
+  /** @param {Loss} why */
   function reopen(why) {
     stop();
     onLost(why);

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::GATEWAY;
 
 /// A gateway process on a free port; killed when dropped.
@@ -22,7 +24,11 @@ impl Process {
     }
 
     fn start_with(command: &mut Command) -> Self {
-        let mut child = command.env("BIND", "127.0.0.1:0").spawn().expect("the binary of this package");
+        Self::start_at("127.0.0.1:0", command)
+    }
+
+    fn start_at(addr: &str, command: &mut Command) -> Self {
+        let mut child = command.env("BIND", addr).spawn().expect("the binary of this package");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a first line");
@@ -36,6 +42,27 @@ impl Process {
         connection.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         connection.write_all(request.as_bytes()).expect("a request");
         connection
+    }
+
+    /// Starts the job of a picture, and gives the address of its events.
+    fn picture(&self, headers: &str) -> String {
+        let created = answer(self.send(&format!(
+            "POST /api/images HTTP/1.1\r\n{headers}connection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{PICTURE}",
+            PICTURE.len()
+        )));
+        let path = created.split("\"events\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        path.unwrap_or_else(|| panic!("{created}")).to_owned()
+    }
+
+    /// Opens an event stream and reads as far as this line.
+    fn events(&self, path: &str, headers: &str, last: &str) -> (BufReader<TcpStream>, String) {
+        let mut stream = BufReader::new(self.send(&format!("GET {path} HTTP/1.1\r\n{headers}\r\n")));
+        let mut seen = String::new();
+        while !seen.ends_with(&format!("{last}\n")) {
+            assert_ne!(stream.read_line(&mut seen).expect("events"), 0, "{seen}");
+        }
+        (stream, seen)
     }
 
     /// Asks it to end, as a service manager does, and gives its status and what else it printed.
@@ -98,27 +125,55 @@ fn a_port_that_is_taken_is_told_and_the_status_is_1() {
     assert!(told.contains(&first.addr), "{told}");
 }
 
+// SSE-56
 #[test]
 fn a_gateway_that_is_told_to_end_closes_its_streams_at_a_border_and_exits_0() {
+    let grace = Duration::from_secs(15);
     let gateway = Process::start(&[("SIM_STEP", "60s"), ("API_KEYS", "alice=alice-key"), ("SHUTDOWN_GRACE", "15s")]);
-    let auth = "host: x\r\nauthorization: Bearer alice-key\r\n";
-    let body = r#"{"prompt":"a"}"#;
-    let length = body.len();
-    let created = answer(gateway.send(&format!(
-        "POST /api/images HTTP/1.1\r\n{auth}connection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-    )));
-    let path = created.split("\"events\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect(&created);
-    let mut stream = BufReader::new(gateway.send(&format!("GET {path} HTTP/1.1\r\n{auth}\r\n")));
-    let mut seen = String::new();
-    while !seen.contains("event: queued") {
-        stream.read_line(&mut seen).expect("events");
-    }
-    let (status, _) = gateway.terminate();
-    assert_eq!(status, Some(0));
-    stream.read_to_string(&mut seen).expect("the rest");
-    // The last chunk of a whole answer: it was not cut off.
-    assert!(seen.ends_with("\n\n\r\n0\r\n\r\n"), "{seen:?}");
+    let path = gateway.picture(ALICE);
+    let streams: Vec<_> = (0..8).map(|_| gateway.events(&path, ALICE, "event: queued")).collect();
+    let told = Instant::now();
+    assert_eq!(gateway.terminate().0, Some(0));
+    assert!(told.elapsed() < grace, "{:?}", told.elapsed());
+
+    let waits = streams.into_iter().map(|(mut stream, mut seen)| {
+        stream.read_to_string(&mut seen).expect("the rest");
+        // The last chunk of a whole answer: it was not cut off.
+        let last = seen.strip_suffix("\n\n\r\n0\r\n\r\n").and_then(|events| events.rsplit('\n').next());
+        let wait = last.and_then(|line| line.strip_prefix("retry: ")?.parse().ok());
+        wait.unwrap_or_else(|| panic!("{seen:?}"))
+    });
+    let waits: Vec<u64> = waits.collect();
+    assert!(waits.iter().all(|wait| (2_000..=4_000).contains(wait)), "{waits:?}");
+    assert!(waits.iter().any(|wait| *wait != waits[0]), "they all come back at once: {waits:?}");
 }
+
+// SSE-47
+#[test]
+fn whoever_comes_back_to_a_gateway_that_was_started_anew_is_told_of_the_loss() {
+    let variables = [("SIM_STEP", "60s"), ("API_KEYS", "alice=alice-key")];
+    let before = Process::start(&variables);
+    let (addr, path) = (before.addr.clone(), before.picture(ALICE));
+    let (_, seen) = before.events(&path, ALICE, "event: queued");
+    let cursor = seen.lines().rev().find_map(|line| line.strip_prefix("id: ")).expect("an id before the name");
+    assert_eq!(before.terminate().0, Some(0));
+
+    let after = Process::start_at(&addr, &mut gateway(&variables));
+    // In memory, a job ends with its gateway: nobody can say any more whose it was.
+    let gone = answer(after.send(&format!("GET {path} HTTP/1.1\r\n{ALICE}connection: close\r\n\r\n")));
+    assert!(gone.starts_with("HTTP/1.1 404") && gone.contains("not_found"), "{gone}");
+    let path = after.picture(ALICE);
+    let with_cursor = format!("{ALICE}last-event-id: {cursor}\r\n");
+    let (_, seen) = after.events(&path, &with_cursor, "event: queued");
+    let names: Vec<_> = seen.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!(names, ["reset", "queued"]);
+    assert!(seen.contains("replay-from: earliest"), "{seen}");
+    assert_eq!(after.terminate().0, Some(0));
+}
+
+const PICTURE: &str = r#"{"prompt":"a"}"#;
+
+const ALICE: &str = "host: x\r\nauthorization: Bearer alice-key\r\n";
 
 /// The `request_finished` lines of a gateway that was told to end, by route.
 fn request_lines(stderr: impl Read) -> Vec<serde_json::Value> {
@@ -133,12 +188,7 @@ fn one_line_tells_all_of_a_request() {
     let mut gateway = Process::start_with(gateway(&variables).stderr(Stdio::piped()));
     let stderr = gateway.child.stderr.take().expect("piped");
     let auth = "host: x\r\nauthorization: Bearer alice-key-of-some-length\r\nx-correlation-id: my-request\r\nconnection: close\r\n";
-    let body = r#"{"prompt":"a"}"#;
-    let length = body.len();
-    let created = answer(gateway.send(&format!(
-        "POST /api/images HTTP/1.1\r\n{auth}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-    )));
-    let path = created.split("\"events\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect(&created);
+    let path = gateway.picture(auth);
     let events = answer(gateway.send(&format!("GET {path} HTTP/1.1\r\n{auth}\r\n")));
     assert!(events.contains("event: completed"), "{events}");
     let refused = answer(gateway.send("GET /api/jobs/none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
@@ -162,7 +212,7 @@ fn one_line_tells_all_of_a_request() {
         (image["status"].as_u64(), image["cost"].as_f64(), image["retry_count"].as_u64()),
         (Some(202), Some(1.0), Some(0))
     );
-    assert_eq!(image["request_bytes"].as_u64(), Some(length as u64));
+    assert_eq!(image["request_bytes"].as_u64(), Some(PICTURE.len() as u64));
     assert!(image["response_bytes"].as_u64().is_some_and(|bytes| bytes > 100), "{image}");
     let millis = |field: &str| image[field].as_f64().unwrap_or_else(|| panic!("{field} in {image}"));
     assert!(millis("duration_ms") >= millis("time_to_first_byte_ms") && millis("time_to_first_byte_ms") > 0.0);
