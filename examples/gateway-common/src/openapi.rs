@@ -7,6 +7,7 @@ mod schemas;
 use std::sync::LazyLock;
 
 use buttress_core::Body;
+use buttress_envelope::Raw;
 use bytes::Bytes;
 use http::{
     HeaderValue, Response,
@@ -20,11 +21,9 @@ use crate::Answer;
 pub fn openapi() -> Answer {
     static TEXT: LazyLock<Bytes> = LazyLock::new(|| format!("{:#}\n", document()).into());
     let mut response = Response::new(Body::full(TEXT.clone()));
-    // The media type of such documents: the envelope leaves it alone.
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.oai.openapi+json;version=3.1"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.extensions_mut().insert(Raw);
     response
 }
 

@@ -26,7 +26,7 @@ pub(super) fn paths() -> Value {
         "/api/jobs/{jobId}/result": { "parameters": [job_id()], "get": result() },
         "/api/jobs/{jobId}/events": { "parameters": [job_id()], "get": events() },
         "/api/models": { "get": models() },
-        "/openapi.json": { "get": public("getContract", "This document.", "application/vnd.oai.openapi+json") },
+        "/openapi.json": { "get": public("getContract", "This document.", "application/json") },
         "/": { "get": public("getPage", "The demo page. Sets the cookie of a guest.", "text/html") },
         "/assets/{name}": { "parameters": [asset_name()], "get": asset() },
         "/healthz": { "get": local("getHealth", "That it lives, and how its breakers stand.", "application/json") },
@@ -94,11 +94,14 @@ fn result() -> Value {
 fn events() -> Value {
     // Limits never answer here with 429 or 503: a browser would stop for good.
     let mut responses = failures(&[&["unauthorized", "internal", "not_found", "bad_request"]]);
-    responses.insert("200".into(), json!({
-        "description": "Server-sent events, each with a `JobEvent` as its data, until `completed` or `failed`. The first line is `retry:`.",
-        "headers": { "x-correlation-id": { "$ref": "#/components/headers/CorrelationId" } },
-        "content": { "text/event-stream": { "schema": { "type": "string" } } },
-    }));
+    responses.insert(
+        "200".into(),
+        json!({
+            "description": "Server-sent events, until `completed` or `failed`. The first line is `retry:`.",
+            "headers": { "x-correlation-id": { "$ref": "#/components/headers/CorrelationId" } },
+            "content": { "text/event-stream": { "schema": { "$ref": "#/components/schemas/ServerSentEvent" } } },
+        }),
+    );
     responses.insert(
         "204".into(),
         json!({
@@ -108,13 +111,18 @@ fn events() -> Value {
     );
     let mut operation =
         operation("getEvents", "The events of a job, resumed after the last one that was read.", responses);
-    operation["parameters"] = json!([cursor("Last-Event-ID", "header"), cursor("lastEventId", "query")]);
+    operation["parameters"] = json!([
+        {
+            "name": "Last-Event-ID", "in": "header", "required": false,
+            "schema": { "type": "string", "maxLength": 128, "pattern": "^([A-Za-z0-9]+-[0-9]{1,10})?$" },
+            "description": "The id of the last event that was read.",
+        },
+        {
+            "name": "lastEventId", "in": "query", "required": false, "schema": { "type": "string" },
+            "description": "The same, for clients that cannot set the header, which wins.",
+        },
+    ]);
     operation
-}
-
-fn cursor(name: &str, place: &str) -> Value {
-    let schema = json!({ "type": "string", "maxLength": 128, "pattern": "^([A-Za-z0-9]+-[0-9]{1,10})?$" });
-    json!({ "name": name, "in": place, "required": false, "schema": schema, "description": "The id of the last event that was read." })
 }
 
 fn models() -> Value {

@@ -28,6 +28,7 @@ pub(super) fn schemas() -> Value {
         "Job": job(),
         "JobError": job_error(),
         "JobEvent": job_event(),
+        "ServerSentEvent": server_sent_event(),
         "Artifact": artifact(),
         "Model": model(),
         "UploadedFile": uploaded_file(),
@@ -143,19 +144,35 @@ fn job_error() -> Value {
     )
 }
 
-/// The data of an event: it goes over the wire as text, so nothing else refers to it.
+const EVENTS: [&str; 7] = ["queued", "progress", "artifact", "completed", "failed", "heartbeat", "reset"];
+
 fn job_event() -> Value {
-    let kinds = ["queued", "progress", "artifact", "completed", "failed", "heartbeat", "reset"];
     object(
         &["type", "jobId", "ts"],
         json!({
-            "type": { "type": "string", "enum": kinds, "description": "Also the name of the event." },
+            "type": { "type": "string", "enum": EVENTS },
             "jobId": id(),
             "step": { "type": "string" },
             "progress": progress(),
             "artifactId": id(),
             "error": { "$ref": "#/components/schemas/JobError" },
             "ts": time(),
+        }),
+    )
+}
+
+/// An event as it goes over the wire. `heartbeat` and `reset` have no id.
+fn server_sent_event() -> Value {
+    object(
+        &["event", "data"],
+        json!({
+            "id": { "type": "string", "pattern": "^[A-Za-z0-9]+-[0-9]+$" },
+            "event": { "type": "string", "enum": EVENTS },
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": { "$ref": "#/components/schemas/JobEvent" },
+            },
         }),
     )
 }
