@@ -24,6 +24,8 @@ const ALLOCATIONS: Counter = Counter {
         ("envelope, 10 KB", 1.0),
         ("envelope, 1 MB", 1.0),
         ("three layers", 8.0),
+        ("circuit breaker, closed, window of calls", 0.0),
+        ("circuit breaker, closed, window of time", 0.0),
         ("SSE, write an event with id and JSON", 2.0),
         ("SSE, read progress events", 1.0),
         ("SSE, read 208-byte token chunks", 0.1),

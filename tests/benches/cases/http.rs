@@ -82,7 +82,7 @@ where
     Box::new(move || drive(&mut service, request()))
 }
 
-fn drive<S, B>(service: &mut S, request: Asked)
+pub(crate) fn drive<S, B>(service: &mut S, request: Asked)
 where
     S: Service<Asked, Response = Response<B>>,
     B: Body<Data = Bytes>,

@@ -1,5 +1,6 @@
 //! What is measured: each layer over a service that is ready, beside its rivals.
 
+mod breaker;
 mod correlation;
 mod discard;
 mod envelope;
@@ -56,6 +57,7 @@ pub(crate) fn groups() -> Vec<Group> {
     groups.extend(envelope::groups());
     groups.push(request_log::group("request log"));
     groups.push(stack::group("three layers"));
+    groups.extend(breaker::groups());
     groups.extend(sse::groups());
     groups.push(request_log::group("request log, events discarded").with_subscriber());
     groups.push(stack::group("three layers, events discarded").with_subscriber());

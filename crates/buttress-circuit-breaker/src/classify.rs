@@ -1,0 +1,147 @@
+use http::{Response, StatusCode};
+
+/// What an answer, or an error in its place, says about the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It works.
+    Success,
+    /// It does not.
+    Failure,
+    /// Nothing. The call is not counted, and a trial gives its place back.
+    Ignore,
+}
+
+/// What says more than the status: an error of a certain kind, a header, an extension.
+///
+/// `None` leaves it to the [`Policy`](crate::Policy): an answer goes by its status, and every error is a failure.
+/// A closure over the error is one, too. It is cloned for each call: keep that cheap.
+///
+/// # Examples
+///
+/// ```
+/// use buttress_circuit_breaker::{Classify, Verdict};
+/// use http::Response;
+///
+/// /// Takes an answer from the cache of a proxy for no sign of life.
+/// #[derive(Clone)]
+/// struct NoCache;
+///
+/// impl<E> Classify<E> for NoCache {
+///     fn answer<B>(&self, answer: &Response<B>) -> Option<Verdict> {
+///         answer.headers().contains_key("age").then_some(Verdict::Ignore)
+///     }
+/// }
+/// ```
+pub trait Classify<E> {
+    /// What the head of an answer says.
+    fn answer<B>(&self, answer: &Response<B>) -> Option<Verdict> {
+        let _ = answer;
+        None
+    }
+
+    /// What an error says that came in place of an answer.
+    fn error(&self, error: &E) -> Option<Verdict> {
+        let _ = error;
+        None
+    }
+}
+
+/// Leaves everything to the [`Policy`](crate::Policy): answers by status, and every error is a failure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByStatus;
+
+impl<E> Classify<E> for ByStatus {}
+
+impl<F, E> Classify<E> for F
+where
+    F: Fn(&E) -> Verdict,
+{
+    fn error(&self, error: &E) -> Option<Verdict> {
+        Some(self(error))
+    }
+}
+
+/// What each status says, asked once.
+#[derive(Clone)]
+pub(crate) struct Statuses {
+    failure: [u64; WORDS],
+    ignored: [u64; WORDS],
+}
+
+/// Statuses go from 100 to 999.
+const FIRST: usize = 100;
+const WORDS: usize = 900_usize.div_ceil(64);
+
+impl Statuses {
+    pub(crate) fn ask(judge: impl Fn(StatusCode) -> Verdict) -> Self {
+        let mut statuses = Self { failure: [0; WORDS], ignored: [0; WORDS] };
+        for code in 100..=999 {
+            let status = StatusCode::from_u16(code).expect("of three digits");
+            let (word, bit) = place(status);
+            match judge(status) {
+                Verdict::Success => {}
+                Verdict::Failure => statuses.failure[word] |= bit,
+                Verdict::Ignore => statuses.ignored[word] |= bit,
+            }
+        }
+        statuses
+    }
+
+    pub(crate) fn verdict(&self, status: StatusCode) -> Verdict {
+        let (word, bit) = place(status);
+        if self.failure[word] & bit != 0 {
+            Verdict::Failure
+        } else if self.ignored[word] & bit != 0 {
+            Verdict::Ignore
+        } else {
+            Verdict::Success
+        }
+    }
+}
+
+impl Default for Statuses {
+    /// 5xx says that it does not work; 501 and 505 say so of the request alone.
+    fn default() -> Self {
+        Self::ask(|status| match status {
+            StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => Verdict::Success,
+            status if status.is_server_error() => Verdict::Failure,
+            _ => Verdict::Success,
+        })
+    }
+}
+
+fn place(status: StatusCode) -> (usize, u64) {
+    let at = usize::from(status.as_u16()) - FIRST;
+    (at / 64, 1 << (at % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // CBK-13
+    #[test]
+    fn by_default_only_5xx_is_a_failure() {
+        let statuses = Statuses::default();
+        let failures: Vec<_> = (100..=999)
+            .filter(|code| statuses.verdict(StatusCode::from_u16(*code).unwrap()) == Verdict::Failure)
+            .collect();
+        let expected: Vec<_> = (500..600).filter(|code| ![501, 505].contains(code)).collect();
+        assert_eq!(failures, expected);
+        assert_eq!(statuses.verdict(StatusCode::TOO_MANY_REQUESTS), Verdict::Success);
+    }
+
+    #[test]
+    fn each_status_is_asked_for() {
+        let statuses = Statuses::ask(|status| match status.as_u16() % 3 {
+            0 => Verdict::Success,
+            1 => Verdict::Failure,
+            _ => Verdict::Ignore,
+        });
+        for code in 100..=999 {
+            let verdict = statuses.verdict(StatusCode::from_u16(code).unwrap());
+            assert_eq!(verdict, [Verdict::Success, Verdict::Failure, Verdict::Ignore][usize::from(code % 3)]);
+        }
+    }
+}

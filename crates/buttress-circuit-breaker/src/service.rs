@@ -1,0 +1,140 @@
+use std::{
+    fmt, mem,
+    task::{Context, Poll, ready},
+};
+
+use buttress_core::{CorrelationId, Notes};
+use http::{Method, Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{
+    Circuit, Classify, ResponseBody, ResponseFuture, State, layer::Source, refusal::Refused, shared::Entered,
+    trial::Permit,
+};
+
+/// The service of a [`BreakerLayer`](crate::BreakerLayer).
+///
+/// While its circuit refuses, it is ready whatever the inner service says, asks nothing of it, and answers at once. Else
+/// it is ready when the inner service is. Errors of readiness belong to no call: they are passed on and not counted.
+///
+/// With keys, it cannot know the circuit before the call comes, and is ready when the inner service is.
+///
+/// # Cancel safety
+///
+/// A future that is dropped before the head of the answer came is counted by
+/// [`Policy::cancelled`](crate::Policy::cancelled), a body that is dropped before its end by
+/// [`Policy::early_drop`](crate::Policy::early_drop). A trial gives its place back in any case.
+pub struct Breaker<S, C> {
+    inner: S,
+    source: Source,
+    classify: C,
+    polled: Polled,
+}
+
+/// What `poll_ready` last said, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Polled {
+    No,
+    /// The circuit refuses: the inner service was not asked.
+    Refusing,
+    Ready,
+}
+
+impl<S, C> Breaker<S, C> {
+    pub(crate) fn new(inner: S, source: Source, classify: C) -> Self {
+        Self { inner, source, classify, polled: Polled::No }
+    }
+}
+
+impl<S, C, ReqB, ResB> Service<Request<ReqB>> for Breaker<S, C>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body,
+    C: Classify<S::Error> + Clone,
+{
+    type Response = Response<ResponseBody<ResB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // What was reported ready stays ready: the inner service keeps what it has reserved.
+        if self.polled != Polled::Ready {
+            self.polled = if self.source.refuses() {
+                Polled::Refusing
+            } else {
+                ready!(self.inner.poll_ready(cx))?;
+                Polled::Ready
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        // Who was not polled is a broken promise, of which the inner service may complain.
+        let asked = mem::replace(&mut self.polled, Polled::No) != Polled::Refusing;
+        let Self { inner, source, classify, polled: _ } = self;
+        match source {
+            Source::Off => ResponseFuture::called(inner.call(request), Permit::default(), classify.clone()),
+            Source::Single(circuit) => enter(circuit, asked, request, inner, classify),
+            Source::Keyed { registry, without_key } => {
+                let (parts, body) = request.into_parts();
+                let known = (registry.keys.find)(&parts).and_then(|key| registry.use_circuit(&key));
+                let request = Request::from_parts(parts, body);
+                enter(known.as_ref().unwrap_or(without_key), asked, request, inner, classify)
+            }
+        }
+    }
+}
+
+/// Makes the call, or answers in its place.
+///
+/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
+fn enter<S, C, ReqB>(
+    circuit: &Circuit,
+    asked: bool,
+    request: Request<ReqB>,
+    inner: &mut S,
+    classify: &C,
+) -> ResponseFuture<S::Future, C>
+where
+    S: Service<Request<ReqB>>,
+    C: Clone,
+{
+    let shared = circuit.shared();
+    match if asked { shared.enter() } else { shared.turn_away() } {
+        Entered::Admitted(state, ticket) => {
+            note(&request, state);
+            let reads_no_body = request.method() == Method::HEAD;
+            let mut permit = ticket.map_or_else(Permit::default, |ticket| Permit::new(circuit, ticket, reads_no_body));
+            let watched = permit.watch();
+            let future = inner.call(request);
+            watched.went_well();
+            ResponseFuture::called(future, permit, classify.clone())
+        }
+        Entered::Refused(state, wait) => {
+            note(&request, state);
+            ResponseFuture::refused(Refused::new(shared, state, wait, request.extensions().get::<CorrelationId>()))
+        }
+    }
+}
+
+fn note<B>(request: &Request<B>, state: State) {
+    if let Some(notes) = request.extensions().get::<Notes>() {
+        notes.write(|noted| noted.breaker = Some(state.as_str().into()));
+    }
+}
+
+impl<S: Clone, C: Clone> Clone for Breaker<S, C> {
+    /// The same circuit. A clone starts unready: readiness belongs to an instance.
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.source.clone(), self.classify.clone())
+    }
+}
+
+impl<S: fmt::Debug, C> fmt::Debug for Breaker<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, source, classify: _, polled } = self;
+        f.debug_struct("Breaker").field("inner", inner).field("source", source).field("polled", polled).finish()
+    }
+}

@@ -1,0 +1,228 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    EventKind, InvalidTransition, Origin, Snapshot, State,
+    circuit::{Entry, Machine, Ticket},
+    rules::{Rules, saturating},
+    stripe::Stripes,
+    sync::{AtomicU64, Mutex, Ordering, lock},
+    telemetry::Telemetry,
+    window::{Nanos, Sample},
+};
+
+/// A circuit as calls share it: the machine behind a lock, and what calls need to know without it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    gate: Gate,
+    stripes: Stripes,
+    rules: Arc<Rules>,
+    began: Instant,
+    telemetry: Telemetry,
+    machine: Apart<Mutex<Machine>>,
+}
+
+/// What the machine says, for those without the lock. Written under it.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Gate {
+    /// The generation and, in its last three bits, the state.
+    word: AtomicU64,
+    until: AtomicU64,
+}
+
+/// On cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// Whether a call may go, and how the circuit stood.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// Without a ticket, nothing is counted.
+    Admitted(State, Option<Ticket>),
+    Refused(State, Option<Nanos>),
+}
+
+impl Shared {
+    pub(crate) fn new(rules: Arc<Rules>, telemetry: Telemetry) -> Self {
+        let machine = Machine::new(rules.clone());
+        telemetry.census.add(machine.state());
+        let gate = Gate { word: AtomicU64::new(word(&machine)), until: AtomicU64::new(machine.until()) };
+        let stripes = Stripes::new();
+        stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
+        Self { gate, stripes, rules, began: Instant::now(), telemetry, machine: Apart(Mutex::new(machine)) }
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    pub(crate) fn now(&self) -> Nanos {
+        saturating(self.began.elapsed())
+    }
+
+    pub(crate) fn state(&self) -> State {
+        state(self.gate.word.load(Ordering::Acquire))
+    }
+
+    /// Lets a call in, or not. A closed circuit takes no lock and reads no clock.
+    pub(crate) fn enter(&self) -> Entered {
+        let word = self.gate.word.load(Ordering::Acquire);
+        match state(word) {
+            state @ (State::Closed | State::MetricsOnly) => {
+                Entered::Admitted(state, Some(Ticket { generation: word >> 3, trial: 0 }))
+            }
+            State::Disabled => Entered::Admitted(State::Disabled, None),
+            State::ForcedOpen => self.refuse(State::ForcedOpen, None),
+            State::Open => {
+                let now = self.now();
+                match self.gate.until.load(Ordering::Acquire).checked_sub(now) {
+                    Some(wait @ 1..) => self.refuse(State::Open, Some(wait)),
+                    Some(0) | None => self.enter_locked(now),
+                }
+            }
+            State::HalfOpen => self.enter_locked(self.now()),
+        }
+    }
+
+    fn enter_locked(&self, now: Nanos) -> Entered {
+        let (entry, state) = self.locked(now, |machine, events| (machine.enter(now, events), machine.state()));
+        match entry {
+            Entry::Admit(ticket) => Entered::Admitted(state, Some(ticket)),
+            Entry::Refuse(wait) => self.refuse(state, wait),
+        }
+    }
+
+    /// Refuses a call that cannot go, since it was refused a moment ago and has not asked the inner service.
+    pub(crate) fn turn_away(&self) -> Entered {
+        let state = self.state();
+        let until = (state == State::Open).then(|| self.gate.until.load(Ordering::Acquire));
+        self.refuse(state, until.map(|until| until.saturating_sub(self.now())))
+    }
+
+    fn refuse(&self, state: State, wait: Option<Nanos>) -> Entered {
+        self.telemetry.tell(0, vec![EventKind::Refused { wait: wait.map(Duration::from_nanos) }]);
+        Entered::Refused(state, wait)
+    }
+
+    /// Whether a call would be refused now. It changes nothing.
+    pub(crate) fn refuses(&self) -> bool {
+        match self.state() {
+            State::Closed | State::MetricsOnly | State::Disabled => false,
+            State::ForcedOpen => true,
+            State::Open => self.now() < self.gate.until.load(Ordering::Acquire),
+            State::HalfOpen => lock(&self.machine.0).refuses(self.now()),
+        }
+    }
+
+    /// Takes the result of a call; `None` says nothing. `now` is the clock, if it has been read already.
+    pub(crate) fn settle(&self, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
+        if ticket.trial == 0 && sample == Some(Sample::SUCCESS) {
+            self.succeed(ticket, now);
+        } else {
+            self.settle_locked(ticket, sample, now.unwrap_or_else(|| self.now()));
+        }
+    }
+
+    /// The usual case: it writes to nothing that other threads write to.
+    fn succeed(&self, ticket: Ticket, now: Option<Nanos>) {
+        let timed = self.rules.bucket.map(|length| (now.unwrap_or_else(|| self.now()), length));
+        let bucket = timed.map_or(0, |(now, length)| now / length);
+        let current = self.gate.word.load(Ordering::Acquire) >> 3 == ticket.generation;
+        if !current || !self.stripes.add(ticket.generation, bucket) {
+            let now = timed.map(|(now, _)| now).or(now).unwrap_or_else(|| self.now());
+            self.settle_locked(ticket, Some(Sample::SUCCESS), now);
+        }
+    }
+
+    #[cold]
+    fn settle_locked(&self, ticket: Ticket, sample: Option<Sample>, now: Nanos) {
+        self.locked(now, |machine, events| {
+            let at = events.len();
+            let counted = machine.settle(ticket, sample, now, events);
+            events.insert(at, event(sample, counted));
+        });
+    }
+
+    pub(crate) fn become_state(&self, to: State) -> Result<(), InvalidTransition> {
+        let now = self.now();
+        self.locked(now, |machine, events| machine.become_state(to, now, events))
+    }
+
+    pub(crate) fn reset(&self) {
+        let now = self.now();
+        self.locked(now, |machine, events| machine.reset(now, events));
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let now = self.now();
+        self.telemetry.census.publish();
+        self.locked(now, |machine, _| Snapshot::of(machine, now, &self.telemetry))
+    }
+
+    /// Does something with the machine, all results in the window, and tells what came of it once the lock is free.
+    fn locked<T>(&self, now: Nanos, change: impl FnOnce(&mut Machine, &mut Vec<EventKind>) -> T) -> T {
+        let mut events = Vec::new();
+        let mut machine = lock(&self.machine.0);
+        machine.advance(now);
+        let successes = self.gather(&mut machine);
+        let done = change(&mut machine, &mut events);
+        self.publish(&machine);
+        drop(machine);
+        self.telemetry.tell(successes, events);
+        done
+    }
+
+    /// Takes the successes that the threads have counted into the window.
+    fn gather(&self, machine: &mut Machine) -> u64 {
+        let mut successes = 0;
+        // In the other states the flag is up, and nobody counts.
+        if machine.state().counts() {
+            self.stripes.drain(machine.generation(), machine.bucket(), |bucket, calls| {
+                successes += calls;
+                machine.succeed(bucket, calls);
+            });
+        }
+        successes
+    }
+
+    fn publish(&self, machine: &Machine) {
+        self.gate.until.store(machine.until(), Ordering::Release);
+        self.gate.word.store(word(machine), Ordering::Release);
+        self.stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut machine = lock(&self.machine.0);
+        let successes = self.gather(&mut machine);
+        self.telemetry.tell(successes, Vec::new());
+        self.telemetry.census.remove(machine.state());
+    }
+}
+
+fn word(machine: &Machine) -> u64 {
+    machine.generation() << 3 | machine.state().index() as u64
+}
+
+fn state(word: u64) -> State {
+    State::ALL[usize::from(word as u8 & 7).min(State::ALL.len() - 1)]
+}
+
+fn event(sample: Option<Sample>, counted: bool) -> EventKind {
+    match sample {
+        _ if !counted => EventKind::Late,
+        None => EventKind::Ignored,
+        Some(Sample { failed: false, slow, .. }) => EventKind::Success { slow },
+        Some(Sample { failed: true, slow, local }) => {
+            EventKind::Failure { origin: if local { Origin::Local } else { Origin::Peer }, slow }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The locks and atomics of the crate: loom's when its model checker runs, else the standard ones.
+
+use std::sync::PoisonError;
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Locks, also after a panic elsewhere: no critical section here leaves its data half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many threads can be told apart: a power of two.
+#[cfg(not(loom))]
+pub(crate) fn lanes() -> usize {
+    let threads = std::thread::available_parallelism().map_or(8, usize::from);
+    // Threads are numbered as they come: some more lanes, and fewer of the busy ones share one.
+    (2 * threads).next_power_of_two().clamp(4, 32)
+}
+
+#[cfg(loom)]
+pub(crate) fn lanes() -> usize {
+    2
+}
+
+/// The number of this thread.
+#[cfg(not(loom))]
+pub(crate) fn thread() -> usize {
+    use std::{cell::Cell, sync::atomic::AtomicUsize};
+
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    const UNKNOWN: usize = usize::MAX;
+    thread_local! {
+        static THREAD: Cell<usize> = const { Cell::new(UNKNOWN) };
+    }
+    // A thread that is ending has lost its number, and can do with any.
+    let known = THREAD.try_with(Cell::get).unwrap_or(0);
+    if known != UNKNOWN {
+        return known;
+    }
+    let number = NEXT.fetch_add(1, Ordering::Relaxed) % UNKNOWN;
+    let _ = THREAD.try_with(|thread| thread.set(number));
+    number
+}
+
+#[cfg(loom)]
+pub(crate) fn thread() -> usize {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(loom::thread::current().id()) as usize
+}
