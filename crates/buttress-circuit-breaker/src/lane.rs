@@ -34,6 +34,7 @@ impl Lanes {
     }
 
     /// The lane of this thread.
+    #[inline]
     pub(crate) fn lane(&self) -> &Arc<Lane> {
         &self.lanes[thread() & (self.lanes.len() - 1)]
     }

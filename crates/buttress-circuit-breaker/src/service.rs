@@ -90,6 +90,7 @@ where
 /// Makes the call, or answers in its place.
 ///
 /// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
+#[inline]
 fn enter<S, C, ReqB>(
     circuit: &Circuit,
     asked: bool,

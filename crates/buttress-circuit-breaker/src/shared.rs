@@ -72,6 +72,7 @@ impl Shared {
     }
 
     /// Lets a call in, or not. A closed circuit takes no lock and reads no clock.
+    #[inline]
     pub(crate) fn enter(&self) -> Entered {
         let word = self.gate.word.load(Ordering::Acquire);
         match state(word) {
@@ -91,6 +92,7 @@ impl Shared {
         }
     }
 
+    #[cold]
     fn enter_locked(&self, now: Nanos) -> Entered {
         let (entry, state) = self.locked(now, |machine, events| (machine.enter(now, events), machine.state()));
         match entry {
@@ -112,6 +114,7 @@ impl Shared {
     }
 
     /// Whether a call would be refused now. It changes nothing.
+    #[inline]
     pub(crate) fn refuses(&self) -> bool {
         match self.state() {
             State::Closed | State::MetricsOnly | State::Disabled => false,
@@ -122,6 +125,7 @@ impl Shared {
     }
 
     /// Takes the result of a call; `None` says nothing. `now` is the clock, if it has been read already.
+    #[inline]
     pub(crate) fn settle(&self, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
         if ticket.trial == 0 && sample == Some(Sample::SUCCESS) {
             self.succeed(ticket, now);
@@ -131,6 +135,7 @@ impl Shared {
     }
 
     /// The usual case: it writes to nothing that other threads write to.
+    #[inline]
     fn succeed(&self, ticket: Ticket, now: Option<Nanos>) {
         let timed = self.rules.bucket.map(|length| (now.unwrap_or_else(|| self.now()), length));
         let bucket = timed.map_or(0, |(now, length)| now / length);

@@ -30,6 +30,7 @@ impl Stripes {
     }
 
     /// Counts a success, unless the lock has to know.
+    #[inline]
     pub(crate) fn add(&self, generation: u64, bucket: u64) -> bool {
         let tag = tag(generation, bucket);
         let word = &self.words[thread() & (self.words.len() - 1)].0;

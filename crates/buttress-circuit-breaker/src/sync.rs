@@ -34,6 +34,7 @@ pub(crate) fn lanes() -> usize {
 
 /// The number of this thread.
 #[cfg(not(loom))]
+#[inline]
 pub(crate) fn thread() -> usize {
     use std::{cell::Cell, sync::atomic::AtomicUsize};
 
@@ -54,7 +55,14 @@ pub(crate) fn thread() -> usize {
 
 #[cfg(loom)]
 pub(crate) fn thread() -> usize {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    use loom::sync::atomic::AtomicUsize;
 
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(loom::thread::current().id()) as usize
+    // Loom's own, which begin anew with each run of the model.
+    loom::lazy_static! {
+        static ref NEXT: AtomicUsize = AtomicUsize::new(0);
+    }
+    loom::thread_local! {
+        static THREAD: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    THREAD.with(|thread| *thread)
 }

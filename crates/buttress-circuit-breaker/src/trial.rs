@@ -38,6 +38,7 @@ enum Phase {
 pub(crate) struct Watched<'a>(&'a mut Permit);
 
 impl Permit {
+    #[inline]
     pub(crate) fn new(circuit: &Circuit, ticket: Ticket, reads_no_body: bool) -> Self {
         let (shared, lane) = (circuit.shared(), circuit.lane());
         let began = if shared.rules().times_calls() { shared.now() } else { 0 };
@@ -45,11 +46,13 @@ impl Permit {
     }
 
     /// Looks after a part of the inner service while it runs.
+    #[inline]
     pub(crate) fn watch(&mut self) -> Watched<'_> {
         Watched(self)
     }
 
     /// Judges by the head of an answer, or leaves it to the body.
+    #[inline]
     pub(crate) fn answer<B: Body>(&mut self, verdict: Option<Verdict>, answer: &Response<B>) {
         let Some(running) = &mut self.0 else { return };
         let shared = running.lane.shared();
@@ -77,6 +80,7 @@ impl Permit {
     }
 
     /// The body has ended.
+    #[inline]
     pub(crate) fn end(&mut self) {
         let Some(running) = &self.0 else { return };
         self.settle(Some(Sample { slow: running.was_slow(), ..Sample::SUCCESS }), None);
@@ -92,6 +96,7 @@ impl Permit {
         self.settle(Some(Sample { failed: true, slow, local: true }), None);
     }
 
+    #[inline]
     fn settle(&mut self, sample: Option<Sample>, now: Option<Nanos>) {
         if let Some(running) = self.0.take() {
             running.shared().settle(running.ticket, sample, now);
@@ -100,7 +105,19 @@ impl Permit {
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
+        // Nearly always it was judged before.
+        if self.0.is_some() {
+            self.give_up();
+        }
+    }
+}
+
+impl Permit {
+    /// The call was dropped.
+    #[cold]
+    fn give_up(&mut self) {
         let Some(running) = &self.0 else { return };
         let rules = running.shared().rules();
         match running.phase {
@@ -177,6 +194,7 @@ impl Watched<'_> {
 }
 
 impl Drop for Watched<'_> {
+    #[cold]
     fn drop(&mut self) {
         self.0.fail();
     }

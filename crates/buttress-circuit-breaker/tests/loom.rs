@@ -77,17 +77,15 @@ fn the_call_that_makes_up_the_minimum_is_never_missed() {
 }
 
 #[test]
-fn no_success_is_lost_beside_failures_and_snapshots() {
+fn no_success_is_lost_beside_a_snapshot() {
     loom::model(|| {
-        let layer = BreakerLayer::new("a", policy().failure_rate(1.0).minimum_calls(4)).unwrap();
-        let (one, two) = (layer.clone(), layer.clone());
-        let one = thread::spawn(move || call(&one, 200));
-        let two = thread::spawn(move || call(&two, 500));
-        let _ = layer.circuit().unwrap().snapshot();
-        one.join().unwrap();
-        two.join().unwrap();
-        let snapshot = layer.circuit().unwrap().snapshot();
-        assert_eq!((snapshot.calls, snapshot.failures), (2, 1));
+        let layer = BreakerLayer::new("a", policy()).unwrap();
+        let other = layer.clone();
+        let succeeding = thread::spawn(move || (call(&other, 200), call(&other, 200)));
+        let seen = layer.circuit().unwrap().snapshot().calls;
+        assert!(seen <= 2);
+        succeeding.join().unwrap();
+        assert_eq!(layer.circuit().unwrap().snapshot().calls, 2);
     });
 }
 
