@@ -26,6 +26,8 @@ const ALLOCATIONS: Counter = Counter {
         ("three layers", 8.0),
         ("circuit breaker, closed, window of calls", 0.0),
         ("circuit breaker, closed, window of time", 0.0),
+        ("rate limit, user and address", 0.0),
+        ("rate limit, user and address, told", 2.0),
         ("SSE, write an event with id and JSON", 2.0),
         ("SSE, read progress events", 1.0),
         ("SSE, read 208-byte token chunks", 0.1),

@@ -23,6 +23,8 @@ const INSTRUCTIONS: Counter = Counter {
         ("envelope, 1 MB", 500.0),
         ("circuit breaker, closed, window of calls", 150.0),
         ("circuit breaker, closed, window of time", 150.0),
+        ("rate limit, user and address", 300.0),
+        ("rate limit, user and address, told", 1_200.0),
         ("SSE, write an event with id and JSON", 1_800.0),
         ("SSE, read progress events", 1_000.0),
         ("SSE, read 208-byte token chunks", 700.0),

@@ -36,7 +36,7 @@ impl<H: Host> Hosted<H> {
             url: ApiUrl::new(sim.url()).expect("the simulator's address"),
             token: Token::new(sim.token()).expect("the simulator's token"),
         };
-        let mut settings = Settings { provider: Some(provider), schedule: Some(quick_looks()), ..Settings::default() };
+        let mut settings = Settings { provider: Some(provider), schedule: Some(quick_looks()), ..unlimited() };
         change(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
@@ -94,6 +94,11 @@ impl<H> Drop for Hosted<H> {
     fn drop(&mut self) {
         self.served.abort();
     }
+}
+
+/// The defaults without limits of callers: tests come from one address, and do more than a person at a page.
+fn unlimited() -> Settings {
+    Settings { user_limit: None, ip_limit: None, image_limit: None, video_limit: None, ..Settings::default() }
 }
 
 /// Short waits between looks, and a short patience with a provider that is gone.

@@ -1,6 +1,6 @@
 //! A plain HTTP client for the tests: every answer whole, or event by event.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use buttress_sse::{Decoder, Frame, Message};
 use bytes::Bytes;
@@ -109,6 +109,14 @@ impl Http {
     /// A client that speaks HTTP/2 from the first byte on, without TLS.
     pub fn over_http2(base: &str) -> Self {
         let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        Self { client, base: base.to_owned(), headers: HeaderMap::new() }
+    }
+
+    /// A client that connects from this address of the machine.
+    pub fn from_address(base: &str, own: IpAddr) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_local_address(Some(own));
+        let client = Client::builder(TokioExecutor::new()).build(connector);
         Self { client, base: base.to_owned(), headers: HeaderMap::new() }
     }
 

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod clients;
 mod gateway;
+pub mod haproxy;
 mod host;
 pub mod http;
 pub mod nginx;

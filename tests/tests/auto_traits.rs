@@ -29,9 +29,20 @@ fn clients_and_stores_can_be_shared_and_cloned() {
 }
 
 #[test]
+fn layers_can_be_shared_and_cloned_and_their_bodies_sent() {
+    cloned::<buttress_rate_limit::RateLimitLayer>();
+    cloned::<buttress_rate_limit::MemoryStore>();
+    cloned::<buttress_rate_limit::ThrottleLayer>();
+    cloned::<buttress_rate_limit::Tab>();
+    shared::<buttress_rate_limit::ResponseBody<http_body_util::Full<bytes::Bytes>>>();
+}
+
+#[test]
 fn errors_can_be_boxed_and_sent() {
     shared::<buttress_provider::ProviderError>();
     shared::<buttress_config::ConfigError>();
     shared::<buttress_superduperai::TransportError>();
     shared::<buttress_sse::DecodeError>();
+    shared::<buttress_rate_limit::InvalidLimits>();
+    shared::<buttress_rate_limit::InvalidQuota>();
 }

@@ -2,10 +2,11 @@
 
 use std::{convert::Infallible, net::SocketAddr};
 
-use axum::{Router, response::IntoResponse};
-use buttress_core::{Body, Problem, ProblemCode};
+use axum::{Router, extract::ConnectInfo, middleware::map_request, response::IntoResponse};
+use buttress_core::{Body, PeerAddr, Problem, ProblemCode};
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::{EnvelopeLayer, Mode};
+use buttress_rate_limit::{ClientAddr, Limit, RateLimitLayer};
 use buttress_request_log::RequestLogLayer;
 use buttress_sse::HeartbeatLayer;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, task::JoinSet};
-use tower::{ServiceBuilder, layer::util::Identity, service_fn};
+use tower::{ServiceBuilder, ServiceExt, layer::util::Identity, service_fn};
 use warp::Filter;
 
 /// What the handler of every host says, by path. `None`: there is nothing at this address, in the host's own words.
@@ -83,6 +84,12 @@ async fn ask(addr: SocketAddr, path: &str, http2: bool) -> Seen {
     seen(parts.status, parts.headers, &body)
 }
 
+/// What the accept loop knows of a request.
+fn from<B>(peer: SocketAddr, mut request: Request<B>) -> Request<B> {
+    request.extensions_mut().insert(PeerAddr(peer));
+    request
+}
+
 /// A listener on a free port.
 async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -97,8 +104,8 @@ macro_rules! serve_with_hyper {
         let service = $service;
         $tasks.spawn(async move {
             loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                let service = TowerToHyperService::new(service.clone());
+                let (stream, peer) = listener.accept().await.expect("a connection");
+                let service = TowerToHyperService::new(service.clone().map_request(move |request| from(peer, request)));
                 tokio::spawn(async move {
                     let _ =
                         auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
@@ -129,7 +136,11 @@ macro_rules! same_on_every_host {
                 None => StatusCode::NOT_FOUND.into_response(),
             });
         let (listener, on_axum) = listener().await;
-        tasks.spawn(async move { axum::serve(listener, router.layer($layer)).await.expect("it serves") });
+        let router = router.layer($layer).layer(map_request(
+            async |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: axum::extract::Request| from(peer, request),
+        ));
+        let app = router.into_make_service_with_connect_info::<SocketAddr>();
+        tasks.spawn(async move { axum::serve(listener, app).await.expect("it serves") });
 
         let routes = warp::path::full().and_then(async |path: warp::path::FullPath| match handle(path.as_str()) {
             Some(answer) => {
@@ -182,6 +193,22 @@ async fn the_envelope_is_the_same_also_for_what_hosts_say_in_their_own_words() {
 async fn event_streams_are_the_same_through_the_heartbeats() {
     let seen = same_on_every_host!(HeartbeatLayer::default(), PATHS, "/events");
     assert!(seen.headers.contains(&("cache-control".into(), "no-store, no-transform".into())), "{seen:?}");
+}
+
+/// One that takes the same from every request, so that all of them are told the same.
+fn limited(cost: u32) -> RateLimitLayer {
+    let limit = Limit::new("address", "10/h".parse().expect("a quota"), ClientAddr::peer()).cost(move |_| cost);
+    RateLimitLayer::new([limit]).expect("a good limit")
+}
+
+// IPA-9: the peer's address is known on every host.
+#[tokio::test]
+async fn limits_are_told_alike_and_refuse_alike() {
+    let seen = same_on_every_host!(limited(0), PATHS);
+    assert_eq!(seen.body, r#"{"a":[1,2]}"#);
+    assert!(seen.headers.contains(&("ratelimit".into(), r#""address";r=10;t=0"#.into())), "{seen:?}");
+    let seen = same_on_every_host!(limited(11), PATHS);
+    assert_eq!(seen.status, 413);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod env;
 mod error;
 pub mod parse;
+pub mod presets;
 
 pub use env::Env;
 pub use error::{ConfigError, Fault};

@@ -58,6 +58,14 @@ pub fn one_of<T: Copy + Debug>(words: &[(&'static str, T)]) -> impl FnOnce(&str)
     }
 }
 
+/// A list, its entries apart by commas: `10.0.0.0/8, 192.168.0.0/16`. An error names the entry at fault by its place.
+pub fn list<T, E: Display>(entry: impl Fn(&str) -> Result<T, E>) -> impl FnOnce(&str) -> Result<Vec<T>, String> {
+    move |text| {
+        let entries = text.split(',').enumerate();
+        entries.map(|(i, text)| entry(text.trim()).map_err(|error| format!("entry {}: {error}", i + 1))).collect()
+    }
+}
+
 /// A secret of at least `length` bytes.
 pub fn secret_of(length: usize) -> impl FnOnce(SecretString) -> Result<SecretString, String> {
     move |secret| {
@@ -128,6 +136,13 @@ mod tests {
     fn words_are_exact() {
         assert_eq!(switch("on"), Ok(true));
         assert_eq!(switch("ON"), Err("it is one of on, off".into()));
+    }
+
+    #[test]
+    fn a_list_is_read_whole_or_not_at_all() {
+        assert_eq!(list(str::parse::<u8>)("1, 2,3"), Ok(vec![1, 2, 3]));
+        assert!(list(str::parse::<u8>)("1,x").unwrap_err().starts_with("entry 2: "));
+        assert!(list(str::parse::<u8>)("1,").is_err());
     }
 
     fn keys(text: &str) -> Result<Vec<(String, SecretString)>, String> {

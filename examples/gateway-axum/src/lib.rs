@@ -3,10 +3,12 @@
 mod extract;
 mod routes;
 
+use std::future::ready;
+
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
-    middleware::map_request,
+    extract::{MatchedPath, Request, State},
+    middleware::{map_request, map_request_with_state},
     routing::{get, post},
 };
 use buttress_core::Notes;
@@ -17,8 +19,10 @@ use gateway_common::Gateway;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// The whole stack, outermost first: correlation id, request log, envelope, heartbeats of event streams, routes.
+/// The whole stack, outermost first: correlation id, request log, envelope, who it is, limits, heartbeats of event
+/// streams, routes.
 pub fn app(gateway: Gateway) -> Router {
+    let identify = |State(gateway): State<Gateway>, request: Request| ready(gateway.identify(request));
     Router::new()
         .route("/", get(routes::page))
         .route("/assets/{name}", get(routes::asset))
@@ -33,6 +37,8 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
         .layer(gateway.heartbeats())
+        .layer(gateway.limits())
+        .layer(map_request_with_state(gateway.clone(), identify))
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .layer(map_request(route))
         .layer(RequestLogLayer::new())

@@ -6,12 +6,13 @@ use buttress_provider::{
     Artifact, Cost, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
     PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
 };
+use buttress_rate_limit::RateLimitLayer;
 use buttress_sse::{
     Drain, Event, EventBody, EventName, Heartbeat, HeartbeatLayer, MemoryLog, Resume, Retention, last_event_id,
 };
 use bytes::Bytes;
 use futures_util::Stream;
-use http::{HeaderMap, Response, request::Parts};
+use http::{HeaderMap, Request, Response, request::Parts};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info, info_span};
@@ -19,9 +20,10 @@ use tracing::{Instrument, error, info, info_span};
 use crate::{
     BODY_TIMEOUT, Context, JobView, NewImage, NewVideo, Settings, User, codes,
     jobs::{Holding, Jobs, Record},
+    limits,
     provider::{self, Provider, Simulated},
     run, telemetry, upload,
-    users::{Caller, Users},
+    users::{Caller, Known, Users},
     view::line_event_json,
 };
 
@@ -40,6 +42,7 @@ struct Inner {
     provider: Provider,
     simulated: Option<Simulated>,
     users: Users,
+    limits: RateLimitLayer,
     jobs: Arc<Jobs>,
     log: MemoryLog,
     heartbeat: Heartbeat,
@@ -61,6 +64,7 @@ impl Gateway {
             provider,
             simulated,
             users: Users::new(&settings.api_keys, settings.guests, settings.session_secret.as_ref()),
+            limits: limits::layer(&settings)?,
             jobs: Arc::default(),
             log: MemoryLog::new(retention)?,
             // A tenth of jitter, so that many lines do not beat together.
@@ -90,6 +94,18 @@ impl Gateway {
         self.0.simulated.as_ref()
     }
 
+    /// Finds out who sent a request, for the limits and for [`context`](Self::context).
+    pub fn identify<B>(&self, mut request: Request<B>) -> Request<B> {
+        let known = Known(self.0.users.identify(request.headers()));
+        request.extensions_mut().insert(known);
+        request
+    }
+
+    /// The limits of users and addresses. It stands below [`identify`](Self::identify).
+    pub fn limits(&self) -> RateLimitLayer {
+        self.0.limits.clone()
+    }
+
     /// What is known of a request that came through the stack.
     ///
     /// # Errors
@@ -100,7 +116,9 @@ impl Gateway {
     ///
     /// When no layer gave the request a correlation id.
     pub fn context(&self, parts: &Parts) -> Result<Context, Problem> {
-        let Caller { user, cookie } = self.0.users.identify(&parts.headers)?;
+        let known = parts.extensions.get::<Known>().cloned();
+        let known = known.map_or_else(|| self.0.users.identify(&parts.headers), |known| known.0);
+        let Caller { user, cookie } = known?;
         let correlation_id = parts.extensions.get().cloned().expect("the correlation layer stands above the routes");
         let notes: Notes = parts.extensions.get().cloned().unwrap_or_default();
         notes.write(|noted| noted.user_id = Some(user.as_str().to_owned().into()));

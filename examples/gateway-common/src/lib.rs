@@ -8,6 +8,7 @@ mod context;
 mod gateway;
 mod input;
 mod jobs;
+mod limits;
 mod openapi;
 mod page;
 mod provider;

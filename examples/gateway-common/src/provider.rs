@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use buttress_correlation_id::{Outbound, OutboundLayer};
 use buttress_provider::MediaKind;
+use buttress_rate_limit::{Throttle, ThrottleLayer};
 use buttress_superduperai::{ApiUrl, SuperDuperAi, Token, Transport};
 use superduperai_sim::Simulator;
 use tower_layer::Layer;
@@ -9,8 +10,9 @@ use tracing::info;
 
 use crate::{ProviderAccess, Settings};
 
-/// The provider as the gateway uses it: the adapter over its usual transport, which sends the correlation id and the trace.
-pub(crate) type Provider = SuperDuperAi<Outbound<Transport>>;
+/// The provider as the gateway uses it: the adapter over its usual transport, which sends the correlation id and the trace
+/// with calls that leave in their turn.
+pub(crate) type Provider = SuperDuperAi<Outbound<Throttle<Transport>>>;
 
 /// The simulator inside the gateway's process; it ends with the last clone.
 pub type Simulated = Arc<Simulator>;
@@ -34,7 +36,10 @@ pub(crate) async fn connect(settings: &Settings) -> Result<(Provider, Option<Sim
 }
 
 fn adapter(settings: &Settings, url: ApiUrl, token: Token) -> Result<Provider, Error> {
-    let provider = SuperDuperAi::new(url, token, OutboundLayer::new().layer(Transport::new()?));
+    // A call that would wait for longer than it may take is not worth the wait.
+    let throttle = ThrottleLayer::new(settings.provider_limit).most_wait(settings.attempt_timeout);
+    let transport = OutboundLayer::new().layer(throttle.layer(Transport::new()?));
+    let provider = SuperDuperAi::new(url, token, transport);
     let provider = provider.timeouts(settings.attempt_timeout, settings.provider_timeout)?;
     Ok(match &settings.schedule {
         Some(same) => provider.schedule(MediaKind::Image, same.clone()).schedule(MediaKind::Video, same.clone()),

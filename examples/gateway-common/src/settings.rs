@@ -1,8 +1,12 @@
 use std::{net::SocketAddr, time::Duration};
 
-use buttress_config::{ConfigError, Env, ExposeSecret, SecretString, parse};
+use buttress_config::{
+    ConfigError, Env, ExposeSecret, SecretString, parse,
+    presets::{self, RatePreset},
+};
 use buttress_envelope::Mode;
 use buttress_provider::Schedule;
+use buttress_rate_limit::{ListHeader, Network, Quota};
 use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +24,20 @@ pub struct Settings {
     pub session_secret: Option<SecretString>,
     /// `GUESTS`: whether callers without a key are let in.
     pub guests: bool,
+    /// `USER_LIMIT`: what a user may ask for; `None` is `off`.
+    pub user_limit: Option<Quota>,
+    /// `IP_LIMIT`: what an address may ask for; `None` is `off`.
+    pub ip_limit: Option<Quota>,
+    /// `IMAGE_LIMIT`: how many pictures a user may order; `None` is `off`.
+    pub image_limit: Option<Quota>,
+    /// `VIDEO_LIMIT`: how many videos a user may order; `None` is `off`.
+    pub video_limit: Option<Quota>,
+    /// `PROVIDER_LIMIT`: how many calls to the provider leave.
+    pub provider_limit: Quota,
+    /// `TRUSTED_PROXIES`: whose client-address header is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// `CLIENT_ADDR_HEADER`: the one header that those proxies set.
+    pub client_addr_header: ListHeader,
     /// `SSE_HEARTBEAT`: the silence after which an event stream says that it lives.
     pub heartbeat: Duration,
     /// `SSE_RETAIN`: how long the events of a finished job are kept.
@@ -77,6 +95,13 @@ impl Default for Settings {
             api_keys: Vec::new(),
             session_secret: None,
             guests: true,
+            user_limit: Some(preset(presets::PER_USER)),
+            ip_limit: Some(preset(presets::PER_IP)),
+            image_limit: Some(preset(presets::EXPENSIVE)),
+            video_limit: Some("2/min burst 2".parse().expect("a quota")),
+            provider_limit: preset(presets::PROVIDER),
+            trusted_proxies: Vec::new(),
+            client_addr_header: ListHeader::XForwardedFor,
             heartbeat: Duration::from_secs(15),
             retain: Duration::from_secs(600),
             retain_events: 1000,
@@ -96,16 +121,9 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 20] = [
+const NOT_YET: [&str; 13] = [
     "REDIS_URL",
     "STATE_DIR",
-    "USER_LIMIT",
-    "IP_LIMIT",
-    "IMAGE_LIMIT",
-    "VIDEO_LIMIT",
-    "PROVIDER_LIMIT",
-    "TRUSTED_PROXIES",
-    "CLIENT_ADDR_HEADER",
     "RETRY_ATTEMPTS",
     "RETRY_BASE",
     "RETRY_CAP",
@@ -133,6 +151,7 @@ impl Settings {
         let mut settings = Self::default();
         settings.read_server(&mut env);
         settings.read_users(&mut env);
+        settings.read_limits(&mut env);
         settings.read_provider(&mut env);
         settings.read_events(&mut env);
         for name in NOT_YET {
@@ -176,6 +195,28 @@ impl Settings {
         }
     }
 
+    fn read_limits(&mut self, env: &mut Env) {
+        let limits = [
+            ("USER_LIMIT", "60/min burst 20", &mut self.user_limit),
+            ("IP_LIMIT", "120/min burst 40", &mut self.ip_limit),
+            ("IMAGE_LIMIT", "10/min burst 5", &mut self.image_limit),
+            ("VIDEO_LIMIT", "2/min burst 2", &mut self.video_limit),
+        ];
+        for (name, example, limit) in limits {
+            put(limit, env.read(name, example, presets::rate(str::parse::<Quota>)));
+        }
+        let provider = presets::some_rate(str::parse::<Quota>);
+        put(&mut self.provider_limit, env.read("PROVIDER_LIMIT", "20/s burst 40", provider));
+        let proxies = parse::list(str::parse::<Network>);
+        put(&mut self.trusted_proxies, env.read("TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8", proxies));
+        let headers = [("x-forwarded-for", ListHeader::XForwardedFor), ("forwarded", ListHeader::Forwarded)];
+        put(&mut self.client_addr_header, env.read("CLIENT_ADDR_HEADER", "forwarded", parse::one_of(&headers)));
+        if env.is_set("CLIENT_ADDR_HEADER") && !env.is_set("TRUSTED_PROXIES") {
+            let problem = "is believed from nobody while TRUSTED_PROXIES is unset";
+            env.fault("CLIENT_ADDR_HEADER", problem, None);
+        }
+    }
+
     fn read_provider(&mut self, env: &mut Env) {
         // Not shown either: people put credentials into addresses, and take one variable for the other.
         let url = |text: SecretString| ApiUrl::new(text.expose_secret());
@@ -210,6 +251,10 @@ impl Settings {
             put(&mut self.retain_events, events);
         }
     }
+}
+
+fn preset(preset: RatePreset) -> Quota {
+    preset.rate().parse().expect("presets are quotas")
 }
 
 fn weak(secret: &SecretString) -> bool {
@@ -252,6 +297,35 @@ mod tests {
         assert_eq!(settings.bind.to_string(), "127.0.0.1:3000");
         assert!(settings.guests && settings.provider.is_none() && settings.api_keys.is_empty());
         assert_eq!((settings.retain, settings.retain_events), (Duration::from_secs(600), 1000));
+    }
+
+    #[test]
+    fn limits_are_quotas_presets_or_off() {
+        let settings = read(&[
+            ("USER_LIMIT", "off"),
+            ("IP_LIMIT", "expensive"),
+            ("PROVIDER_LIMIT", "5/s"),
+            ("TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8"),
+            ("CLIENT_ADDR_HEADER", "forwarded"),
+        ])
+        .unwrap();
+        assert_eq!((settings.user_limit, settings.ip_limit), (None, Some("10/min burst 5".parse().unwrap())));
+        assert_eq!(
+            (settings.image_limit, settings.video_limit),
+            (read(&[]).unwrap().image_limit, Some("2/min burst 2".parse().unwrap()))
+        );
+        assert_eq!((settings.trusted_proxies.len(), settings.client_addr_header), (2, ListHeader::Forwarded));
+        let error = read(&[
+            ("USER_LIMIT", "0/min"),
+            ("PROVIDER_LIMIT", "off"),
+            ("TRUSTED_PROXIES", "10.0.0.1/8"),
+            ("CLIENT_ADDR_HEADER", "x-real-ip"),
+        ])
+        .unwrap_err();
+        for name in ["USER_LIMIT", "PROVIDER_LIMIT", "TRUSTED_PROXIES", "CLIENT_ADDR_HEADER"] {
+            assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
+        }
+        assert!(read(&[("CLIENT_ADDR_HEADER", "forwarded")]).unwrap_err().contains("TRUSTED_PROXIES"));
     }
 
     #[test]

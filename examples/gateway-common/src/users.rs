@@ -32,6 +32,17 @@ pub(crate) struct Caller {
     pub(crate) cookie: Option<HeaderValue>,
 }
 
+/// Who sent a request, found out once: an extension of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known(pub(crate) Result<Caller, Problem>);
+
+impl Known {
+    /// The user, unless it is a guest who just came: whoever sends nothing could be a new one each time.
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.0.as_ref().ok().filter(|caller| caller.cookie.is_none()).map(|caller| &caller.user)
+    }
+}
+
 /// Knows users by API key or by signed cookie.
 #[derive(Debug)]
 pub(crate) struct Users {

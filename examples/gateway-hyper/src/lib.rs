@@ -13,14 +13,18 @@ use tower::ServiceBuilder;
 
 /// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
 ///
-/// The whole stack, outermost first: correlation id, request log, envelope, heartbeats of event streams, routes.
+/// The whole stack, outermost first: correlation id, request log, envelope, who it is, limits, heartbeats of event
+/// streams, routes.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
     let handlers = gateway.clone();
+    let identifying = gateway.clone();
     let stack = ServiceBuilder::new()
         .layer(CorrelationLayer::new())
         .layer(RequestLogLayer::new())
         .map_request(route::find)
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .map_request(move |request| identifying.identify(request))
+        .layer(gateway.limits())
         .layer(gateway.heartbeats())
         .service_fn(move |request| routes::answer(handlers.clone(), request));
     gateway_common::serve(listener, gateway, stack, shutdown).await;

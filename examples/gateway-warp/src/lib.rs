@@ -14,13 +14,17 @@ use tower::ServiceBuilder;
 
 /// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
 ///
-/// The whole stack, outermost first: correlation id, request log, envelope, heartbeats of event streams, routes. `warp::serve` has no place for layers:
+/// The whole stack, outermost first: correlation id, request log, envelope, who it is, limits, heartbeats of event
+/// streams, routes. `warp::serve` has no place for layers:
 /// a filter that is made a service stands below them like any other.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
+    let identifying = gateway.clone();
     let stack = ServiceBuilder::new()
         .layer(CorrelationLayer::new())
         .layer(RequestLogLayer::new())
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
+        .map_request(move |request| identifying.identify(request))
+        .layer(gateway.limits())
         .layer(gateway.heartbeats())
         .service(warp::service(routes::routes(&gateway)));
     gateway_common::serve(listener, gateway, stack, shutdown).await;

@@ -5,6 +5,7 @@ mod correlation;
 mod discard;
 mod envelope;
 mod http;
+mod rate_limit;
 mod request_log;
 mod sse;
 mod stack;
@@ -55,6 +56,7 @@ pub(crate) const BARE: &str = "bare service";
 pub(crate) fn groups() -> Vec<Group> {
     let mut groups = correlation::groups();
     groups.extend(envelope::groups());
+    groups.extend(rate_limit::groups());
     groups.push(request_log::group("request log"));
     groups.push(stack::group("three layers"));
     groups.extend(breaker::groups());

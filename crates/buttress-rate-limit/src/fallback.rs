@@ -1,0 +1,50 @@
+//! What becomes of a request when the store does not decide: each limit has chosen for itself (RLM-11).
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Act, Asks, Decision, Failure, RateStore,
+    core::{Core, Term},
+    key::OwnedKey,
+    memory::Table,
+    refusal::Why,
+    telemetry,
+};
+
+impl<St: RateStore> Core<St> {
+    /// Each limit by its own choice, when the store did not decide: what was counted here instead.
+    pub(crate) fn without_store(
+        &self,
+        terms: &[Term],
+        key: impl Fn(usize) -> Option<OwnedKey>,
+    ) -> Result<(Vec<Term>, Decision), Why> {
+        let mut counted: Vec<(Term, &Arc<Table>, OwnedKey)> = Vec::new();
+        let mut closed = false;
+        for (i, term) in terms.iter().enumerate() {
+            let armed = &self.limits[usize::from(term.index)];
+            telemetry::failed(&armed.limit);
+            closed |= armed.limit.failure == Failure::Closed;
+            if let (Some(table), Some(key)) = (&armed.local, key(i)) {
+                counted.push((*term, table, key));
+            }
+        }
+        if closed {
+            return Err(Why::Store);
+        }
+        let mut asks = Asks::new();
+        for (term, table, key) in &counted {
+            asks.push(*table, key.key(), term.quota, Act::Take { cost: term.cost, enforced: term.enforced });
+        }
+        let decision = self.local.decide_now(&asks);
+        Ok((counted.iter().map(|(term, ..)| *term).collect(), decision))
+    }
+
+    /// How long a decision about these limits may take: each limit has its own time, those that refuse without a decision
+    /// end the wait for all.
+    pub(crate) fn time_out(&self, terms: &[Term]) -> Duration {
+        let limits = || terms.iter().map(|term| &self.limits[usize::from(term.index)].limit);
+        let longest = limits().map(|limit| limit.time_out).max().unwrap_or_default();
+        let closed = limits().filter(|limit| limit.failure == Failure::Closed).map(|limit| limit.time_out);
+        closed.min().map_or(longest, |closed| closed.min(longest))
+    }
+}

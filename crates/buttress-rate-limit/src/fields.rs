@@ -1,0 +1,258 @@
+//! `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-10 writes them, and the trio from before.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{Quota, Standing};
+
+/// `RateLimit-Policy`.
+pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// `RateLimit`.
+pub(crate) const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+const LEGACY: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+];
+
+/// Which fields answers carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fields {
+    /// None.
+    None,
+    /// `RateLimit-Policy` and `RateLimit`.
+    Draft,
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now), of the limit that has the least left.
+    Legacy,
+    /// All of them.
+    Both,
+}
+
+/// The fields of one answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written {
+    draft: Option<(HeaderValue, HeaderValue)>,
+    /// Apart, since hardly anybody asks for them.
+    legacy: Option<Box<[HeaderValue; 3]>>,
+}
+
+/// What the fields say of one limit.
+#[derive(Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) name: &'static str,
+    pub(crate) most: u64,
+    /// Seconds; none for what is no rate.
+    window: Option<u64>,
+    pub(crate) remaining: u64,
+    /// Seconds, rounded up, until there is more.
+    more_in: u64,
+}
+
+impl Told {
+    /// `wait` is what a refused request is told, so that the field says no other time (RLM-7).
+    #[inline]
+    pub(crate) fn rate(name: &'static str, quota: Quota, standing: &Standing, wait: Option<Duration>) -> Self {
+        Self {
+            name,
+            most: u64::from(quota.count()),
+            window: Some(quota.window()),
+            remaining: u64::from(standing.remaining()),
+            more_in: seconds(wait.unwrap_or_else(|| standing.next_in())),
+        }
+    }
+
+    pub(crate) fn concurrent(name: &'static str, most: u32, remaining: u32) -> Self {
+        Self { name, most: u64::from(most), window: None, remaining: u64::from(remaining), more_in: 0 }
+    }
+}
+
+/// Whole seconds, rounded up.
+pub(crate) fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+impl Written {
+    pub(crate) fn of(fields: Fields, told: &[Told]) -> Self {
+        if told.is_empty() {
+            return Self::default();
+        }
+        let draft = matches!(fields, Fields::Draft | Fields::Both).then(|| (policy(told), state(told)));
+        let legacy = matches!(fields, Fields::Legacy | Fields::Both).then(|| Box::new(legacy(told)));
+        Self { draft, legacy }
+    }
+
+    /// Adds to what is there, from another layer for instance: the fields are lists.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        let Self { draft, legacy } = self;
+        if let Some((policy, state)) = draft {
+            headers.append(POLICY, policy);
+            headers.append(STATE, state);
+        }
+        if let Some(values) = legacy {
+            for (name, value) in LEGACY.into_iter().zip(*values) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// `"user";q=60;w=60, "streams";q=10;qu="concurrent-requests"`
+fn policy(told: &[Told]) -> HeaderValue {
+    let mut line = Line::new();
+    for (i, told) in told.iter().enumerate() {
+        line.name(i, told.name);
+        line.parameter(b";q=", told.most);
+        match told.window {
+            Some(window) => line.parameter(b";w=", window),
+            None => line.text(b";qu=\"concurrent-requests\""),
+        }
+    }
+    line.value()
+}
+
+/// `"user";r=19;t=1, "streams";r=9`
+fn state(told: &[Told]) -> HeaderValue {
+    let mut line = Line::new();
+    for (i, told) in told.iter().enumerate() {
+        line.name(i, told.name);
+        line.parameter(b";r=", told.remaining);
+        if told.window.is_some() {
+            line.parameter(b";t=", told.more_in);
+        }
+    }
+    line.value()
+}
+
+fn legacy(told: &[Told]) -> [HeaderValue; 3] {
+    let tightest = told.iter().min_by_key(|told| told.remaining).expect("there is one");
+    [tightest.most, tightest.remaining, tightest.more_in].map(HeaderValue::from)
+}
+
+/// The longest name of a limit.
+pub(crate) const LONGEST_NAME: usize = 32;
+
+/// A field value under way: as long as [`MOST_LIMITS`](crate::MOST_LIMITS) of the longest names and numbers make it.
+struct Line {
+    bytes: [u8; 8 * (LONGEST_NAME + 64)],
+    len: usize,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { bytes: [0; 8 * (LONGEST_NAME + 64)], len: 0 }
+    }
+
+    /// Of a length that the compiler knows, so that it needs no call.
+    #[inline]
+    fn text<const N: usize>(&mut self, text: &[u8; N]) {
+        *self.bytes[self.len..].first_chunk_mut().expect("there is room for the longest line") = *text;
+        self.len += N;
+    }
+
+    #[inline]
+    fn slice(&mut self, text: &[u8]) {
+        self.bytes[self.len..][..text.len()].copy_from_slice(text);
+        self.len += text.len();
+    }
+
+    fn name(&mut self, nth: usize, name: &str) {
+        if nth > 0 {
+            self.text(b", ");
+        }
+        self.text(b"\"");
+        self.slice(name.as_bytes());
+        self.text(b"\"");
+    }
+
+    #[inline]
+    fn parameter(&mut self, name: &[u8; 3], number: u64) {
+        self.text(name);
+        if number < 10 {
+            return self.digit(number);
+        }
+        let (mut digits, mut at, mut left) = ([0; 20], 20, number);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + u8::try_from(left % 10).expect("a digit");
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        self.slice(&digits[at..]);
+    }
+
+    fn digit(&mut self, digit: u64) {
+        self.text(&[b'0' + u8::try_from(digit).expect("a digit")]);
+    }
+
+    fn value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.bytes[..self.len]).expect("names and digits are ASCII")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MOST_LIMITS;
+
+    fn told(name: &'static str, quota: &str, debt: Duration) -> Told {
+        let quota = quota.parse().unwrap();
+        Told::rate(name, quota, &Standing::new(quota, debt), None)
+    }
+
+    fn written(fields: Fields, list: &[Told]) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        Written::of(fields, list).write(&mut headers);
+        headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    // RLM-6
+    #[test]
+    fn they_look_as_the_draft_has_them() {
+        let user = told("user", "60/min burst 20", Duration::from_millis(1_500));
+        let daily = told("daily", "1000/day", Duration::ZERO);
+        let streams = Told::concurrent("streams", 10, 7);
+        assert_eq!(
+            written(Fields::Draft, &[user, daily, streams]),
+            pairs(&[
+                (
+                    "ratelimit-policy",
+                    r#""user";q=60;w=60, "daily";q=1000;w=86400, "streams";q=10;qu="concurrent-requests""#
+                ),
+                ("ratelimit", r#""user";r=18;t=1, "daily";r=1000;t=0, "streams";r=7"#),
+            ])
+        );
+        assert_eq!(
+            written(Fields::Legacy, &[user, daily]),
+            pairs(&[("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "18"), ("x-ratelimit-reset", "1"),])
+        );
+        assert_eq!(written(Fields::Both, &[user]).len(), 5);
+        assert!(written(Fields::None, &[user]).is_empty() && written(Fields::Both, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_window_below_a_second_is_one() {
+        assert!(written(Fields::Draft, &[told("a", "5/100ms", Duration::ZERO)])[0].1.ends_with(";w=1"));
+    }
+
+    #[test]
+    fn the_longest_line_has_room() {
+        let quota = "4294967295/day burst 4294967295".parse().unwrap();
+        let longest = Told {
+            more_in: u64::MAX,
+            ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), None)
+        };
+        let longest = Told { name: &longest.name[..LONGEST_NAME], ..longest };
+        assert_eq!(written(Fields::Draft, &[longest; MOST_LIMITS]).len(), 2);
+        let concurrent = Told { name: longest.name, ..Told::concurrent("", u32::MAX, u32::MAX) };
+        assert_eq!(written(Fields::Draft, &[concurrent; MOST_LIMITS]).len(), 2);
+    }
+}

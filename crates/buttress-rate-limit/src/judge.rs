@@ -1,0 +1,171 @@
+//! From a request to its verdict: pass, refuse, or wait for the store.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    Decision, Fields, Head, MOST_LIMITS, RateStore, Refused, Reply, Tab,
+    core::{Core, Gathered, Term},
+    fields::{Told, Written},
+    in_flight::Permit,
+    key::OwnedKey,
+    refusal::{Refusal, Why},
+    settings::Settings,
+    telemetry,
+};
+
+/// A request that may go on, and what goes with its answer.
+pub(crate) struct Pass<St: RateStore> {
+    pub(crate) written: Written,
+    pub(crate) permits: Vec<Permit>,
+    pub(crate) tab: Option<Tab<St>>,
+}
+
+pub(crate) enum Verdict<St: RateStore> {
+    Pass(Pass<St>),
+    Refuse(Box<Refusal>),
+    Wait(Box<Pending<St>>),
+}
+
+/// A decision of a store that is elsewhere, and what it will be read with. The box costs nothing beside the way there.
+pub(crate) struct Pending<St: RateStore> {
+    pub(crate) deciding: Option<St::Deciding>,
+    pub(crate) time_out: Duration,
+    terms: [Term; MOST_LIMITS],
+    len: usize,
+    keys: Vec<OwnedKey>,
+    told: Vec<Told>,
+    permits: Vec<Permit>,
+}
+
+/// What a store says, at once or later; an error without a cause is one that panicked or took too long.
+enum Said<St: RateStore> {
+    Now(Result<Decision, Option<St::Error>>),
+    Later(St::Deciding),
+}
+
+/// The limits and settings of a layer.
+pub(crate) struct Judge<'j, St: RateStore> {
+    pub(crate) core: &'j Arc<Core<St>>,
+    pub(crate) settings: &'j Settings,
+}
+
+impl<St: RateStore> Judge<'_, St> {
+    #[inline]
+    pub(crate) fn judge(&self, head: &Head<'_>) -> Verdict<St> {
+        if self.settings.is_exempt(head) {
+            return Verdict::Pass(Pass::plain());
+        }
+        let mut gathered = Gathered::new();
+        if let Err(error) = self.core.gather(head, &mut gathered) {
+            telemetry::no_key(&error);
+            return self.refuse(Why::NoKey(error), Written::default(), head);
+        }
+        if let Some(refusal) = self.without_asking(&gathered, head) {
+            return refusal;
+        }
+        match self.ask(&gathered) {
+            Said::Now(Ok(decision)) if self.is_plain(&gathered, &decision) => {
+                Verdict::Pass(Pass { permits: std::mem::take(&mut gathered.permits), ..Pass::plain() })
+            }
+            Said::Now(outcome) => {
+                let (terms, len) = gathered.terms();
+                let told = std::mem::take(&mut gathered.told);
+                let permits = std::mem::take(&mut gathered.permits);
+                let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
+                let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
+                self.read(outcome, &terms[..len], key, told, head).map_or_else(Verdict::Refuse, |written| {
+                    Verdict::Pass(self.pass(written, permits, &terms[..len], keys))
+                })
+            }
+            Said::Later(deciding) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
+        }
+    }
+
+    /// What the store says. It is spared questions about nothing, and one that panics is one that fails (RLM-16).
+    #[inline]
+    fn ask(&self, gathered: &Gathered<'_, St::Limit>) -> Said<St> {
+        if gathered.asks.is_empty() {
+            return Said::Now(Ok(Decision::new(true)));
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks))) {
+            Ok(Reply::Now(outcome)) => Said::Now(outcome.map_err(Some)),
+            Ok(Reply::Later(deciding)) => Said::Later(deciding),
+            Err(_) => Said::Now(Err(None)),
+        }
+    }
+
+    /// Nothing is to be told and nothing to be kept.
+    #[inline]
+    fn is_plain(&self, gathered: &Gathered<'_, St::Limit>, decision: &Decision) -> bool {
+        let nothing_to_tell =
+            self.settings.fields == Fields::None || (gathered.asks.is_empty() && gathered.told.is_empty());
+        nothing_to_tell && decision.all_fit() && !self.keeps_tab()
+    }
+
+    /// Places that are not there refuse before anything is taken from the store; so do limits that panicked and are closed.
+    #[inline]
+    fn without_asking(&self, gathered: &Gathered<'_, St::Limit>, head: &Head<'_>) -> Option<Verdict<St>> {
+        if gathered.failed {
+            return Some(self.refuse(Why::Store, Written::default(), head));
+        }
+        if let Some(shadow) = &gathered.shadow {
+            telemetry::tell(&Refused::new(**shadow, true, None), self.settings);
+        }
+        let (names, reason) = **gathered.full.as_ref()?;
+        let wait = self.with_jitter(Duration::from_secs(1));
+        telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
+        let written = Written::of(self.settings.fields, &gathered.told);
+        Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
+    }
+
+    #[cold]
+    fn refuse(&self, why: Why, written: Written, head: &Head<'_>) -> Verdict<St> {
+        Verdict::Refuse(Box::new(Refusal::new(why, written, head, self.settings)))
+    }
+
+    fn wait(&self, deciding: St::Deciding, gathered: Gathered<'_, St::Limit>) -> Pending<St> {
+        let (terms, len) = gathered.terms();
+        Pending {
+            deciding: Some(deciding),
+            time_out: self.core.time_out(&terms[..len]),
+            keys: gathered.keys(),
+            told: gathered.told,
+            permits: gathered.permits,
+            terms,
+            len,
+        }
+    }
+
+    /// What becomes of a request whose decision was waited for; `Err(None)` if it did not come in time.
+    pub(crate) fn decided(
+        &self,
+        outcome: Result<Decision, Option<St::Error>>,
+        pending: Pending<St>,
+        head: &Head<'_>,
+    ) -> Result<Pass<St>, Box<Refusal>> {
+        let Pending { deciding: _, time_out: _, terms, len, keys, told, permits } = pending;
+        let terms = &terms[..len];
+        let written = self.read(outcome, terms, |i| keys.get(i).cloned(), told, head)?;
+        let keys = if self.keeps_tab() { keys } else { Vec::new() };
+        Ok(self.pass(written, permits, terms, keys))
+    }
+
+    fn pass(&self, written: Written, permits: Vec<Permit>, terms: &[Term], keys: Vec<OwnedKey>) -> Pass<St> {
+        let tab = self.keeps_tab().then(|| Tab::new(self.core, terms, keys));
+        Pass { written, permits, tab }
+    }
+
+    fn keeps_tab(&self) -> bool {
+        self.settings.tab || self.core.settles
+    }
+}
+
+impl<St: RateStore> Pass<St> {
+    fn plain() -> Self {
+        Self { written: Written::default(), permits: Vec::new(), tab: None }
+    }
+}

@@ -1,0 +1,168 @@
+use std::time::Duration;
+
+use buttress_core::{Body, CorrelationId, Problem, ProblemCode};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+
+use crate::{Head, MOST_LIMITS, NoKey, Reason, fields::Written, settings::Settings};
+
+const RATE_LIMITED: ProblemCode = ProblemCode::new("rate_limited");
+const OVERLOADED: ProblemCode = ProblemCode::new("overloaded");
+const TOO_LARGE: ProblemCode = ProblemCode::new("payload_too_large");
+const STORE_UNAVAILABLE: ProblemCode = ProblemCode::new("store_unavailable");
+const INTERNAL: ProblemCode = ProblemCode::new("internal");
+const BAD_REQUEST: ProblemCode = ProblemCode::new("bad_request");
+
+/// The name of this layer in problems and log lines.
+const LAYER: &str = "rate_limit";
+
+/// Where the time is unknown: soon, but not at once.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A request that limits refused, or would have refused: what [`on_refused`](crate::RateLimitLayer::on_refused) is told.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Refused {
+    names: Names,
+    /// Whether the request passed nevertheless, since these limits are not enforced for it.
+    pub shadow: bool,
+    /// How long the caller was told to wait; `None` if no wait helps.
+    pub wait: Option<Duration>,
+}
+
+impl Refused {
+    pub(crate) fn new(names: Names, shadow: bool, wait: Option<Duration>) -> Self {
+        Self { names, shadow, wait }
+    }
+
+    /// The limits that were violated.
+    #[must_use]
+    pub fn limits(&self) -> &[&'static str] {
+        self.names.list()
+    }
+}
+
+/// Names of limits of one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Names {
+    list: [&'static str; MOST_LIMITS],
+    len: usize,
+}
+
+impl Names {
+    pub(crate) fn push(&mut self, name: &'static str) {
+        self.list[self.len] = name;
+        self.len += 1;
+    }
+
+    pub(crate) fn list(&self) -> &[&'static str] {
+        &self.list[..self.len]
+    }
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Why {
+    /// Limits are violated; the longest wait, with jitter.
+    Limits { names: Names, reason: Reason, wait: Duration },
+    /// It costs more than a full bucket holds.
+    Never { names: Names },
+    /// The store failed.
+    Store,
+    /// There is no key.
+    NoKey(NoKey),
+}
+
+/// The answer to a request that is refused, before it has a body of any type.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    why: Why,
+    written: Written,
+    stream: bool,
+    correlation_id: Option<CorrelationId>,
+}
+
+impl Refusal {
+    pub(crate) fn new(why: Why, written: Written, head: &Head<'_>, settings: &Settings) -> Self {
+        let stream = settings.is_stream(head);
+        Self { why, written, stream, correlation_id: head.extensions().get().cloned() }
+    }
+
+    pub(crate) fn into_response<B>(self) -> Response<Body<B>> {
+        let mut response = match (self.stream, self.why.wait()) {
+            (true, Some(wait)) => come_back(wait),
+            _ => self.why.problem().refused_by(LAYER).into_response(self.correlation_id.as_ref()),
+        };
+        self.written.write(response.headers_mut());
+        response
+    }
+}
+
+impl Why {
+    /// How long to wait, if that helps.
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Limits { wait, .. } => Some(*wait),
+            Self::Store => Some(SOON),
+            Self::Never { .. } | Self::NoKey(_) => None,
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Limits { names, reason, wait } => limits(names, *reason, *wait),
+            Self::Never { names } => {
+                let problem = Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    TOO_LARGE,
+                    "the request can never pass: it costs more than its limit",
+                );
+                violated(problem, names)
+            }
+            Self::Store => {
+                let message = "limits cannot be checked at the moment";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, STORE_UNAVAILABLE, message).retry_after(SOON)
+            }
+            Self::NoKey(NoKey::NoPeer) => {
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, "something went wrong on our side")
+            }
+            Self::NoKey(NoKey::TooFewHops) => {
+                Problem::new(StatusCode::BAD_REQUEST, BAD_REQUEST, "the address of the client is not known")
+            }
+        }
+    }
+}
+
+/// The problem types of draft-ietf-httpapi-ratelimit-headers-10, section 5 (RLM-8).
+fn limits(names: &Names, reason: Reason, wait: Duration) -> Problem {
+    let (status, code, kind, message) = match reason {
+        Reason::Quota => (StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, QUOTA_EXCEEDED, "too many requests"),
+        Reason::Abuse => {
+            (StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, ABNORMAL_USAGE, "too many requests of an unusual kind")
+        }
+        Reason::Capacity => (StatusCode::SERVICE_UNAVAILABLE, OVERLOADED, REDUCED_CAPACITY, "the server is busy"),
+    };
+    violated(Problem::new(status, code, message).kind(kind), names).retry_after(wait)
+}
+
+fn violated(problem: Problem, names: &Names) -> Problem {
+    let list: Vec<&str> = names.list().to_vec();
+    problem.details([("violated-policies", list)].into_iter().collect())
+}
+
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+const ABNORMAL_USAGE: &str = "https://iana.org/assignments/http-problem-types#abnormal-usage-detected";
+const REDUCED_CAPACITY: &str = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+
+/// An event stream that only says when to come back: after any other answer a browser would never (SSE-57).
+fn come_back<B>(wait: Duration) -> Response<Body<B>> {
+    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1);
+    let mut response = Response::new(Body::full(format!("retry: {millis}\n\n")));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,72 @@
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::{Method, header::ACCEPT};
+
+use crate::{Fields, Head, Refused, limit::Pick};
+
+/// What a layer was told beside its limits, shared by its services.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) exempt: Option<Arc<Pick>>,
+    pub(crate) streams: Arc<Pick>,
+    pub(crate) fields: Fields,
+    pub(crate) jitter: Duration,
+    pub(crate) hook: Option<Arc<Hook>>,
+    pub(crate) tab: bool,
+}
+
+pub(crate) type Hook = dyn Fn(&Refused) + Send + Sync;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            exempt: None,
+            streams: Arc::new(asks_for_events),
+            fields: Fields::Draft,
+            jitter: Duration::ZERO,
+            hook: None,
+            tab: false,
+        }
+    }
+}
+
+impl Settings {
+    /// A choice that panics is no exemption (RLM-16).
+    #[inline]
+    pub(crate) fn is_exempt(&self, head: &Head<'_>) -> bool {
+        self.exempt.as_ref().is_some_and(|exempt| calmly(exempt, head).unwrap_or(false))
+    }
+
+    pub(crate) fn is_stream(&self, head: &Head<'_>) -> bool {
+        calmly(&self.streams, head).unwrap_or_else(|| asks_for_events(head))
+    }
+}
+
+fn calmly(pick: &Arc<Pick>, head: &Head<'_>) -> Option<bool> {
+    catch_unwind(AssertUnwindSafe(|| pick(head))).ok()
+}
+
+/// What every browser's `EventSource` sends.
+fn asks_for_events(head: &Head<'_>) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let names = |line: &[u8]| line.windows(EVENTS.len()).any(|part| part.eq_ignore_ascii_case(EVENTS));
+    head.method() == Method::GET && head.headers().get_all(ACCEPT).iter().any(|line| names(line.as_bytes()))
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { exempt, streams: _, fields, jitter, hook, tab } = self;
+        f.debug_struct("Settings")
+            .field("exempt", &exempt.is_some())
+            .field("fields", fields)
+            .field("jitter", jitter)
+            .field("on_refused", &hook.is_some())
+            .field("tab", tab)
+            .finish_non_exhaustive()
+    }
+}

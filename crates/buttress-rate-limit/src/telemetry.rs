@@ -1,0 +1,54 @@
+//! What operators are told: an event of `tracing` and a count for each refusal and each failure.
+
+use std::error::Error;
+
+use tracing::{error, info, warn};
+
+use crate::{Failure, Limit, NoKey, Refused, meter, settings::Settings};
+
+/// Limits refused a request, or would have. The hook hears it too; if it panics, the answer goes on.
+pub(crate) fn tell(refused: &Refused, settings: &Settings) {
+    for limit in refused.limits() {
+        meter::refused(limit, refused.shadow);
+    }
+    let limit = refused.limits().first().copied();
+    let wait_ms = refused.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    info!(limit, violated = refused.limits().len(), shadow = refused.shadow, wait_ms, "rate_limited");
+    if let Some(hook) = &settings.hook {
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hook(refused)));
+        if told.is_err() {
+            error!("rate_limit_hook_panicked");
+        }
+    }
+}
+
+/// The store did not decide in time.
+pub(crate) fn store_failed(error: Option<&dyn Error>) {
+    match error {
+        Some(error) => warn!(%error, "rate_limit_store_failed"),
+        None => warn!("rate_limit_store_timed_out"),
+    }
+}
+
+/// A limit that could not be asked goes by its own choice.
+pub(crate) fn failed(limit: &Limit) {
+    meter::failed(limit.name, limit.failure);
+}
+
+/// A part of a limit panicked.
+pub(crate) fn panicked(limit: &Limit) {
+    let failure = match limit.failure {
+        Failure::Closed => Failure::Closed,
+        Failure::Open | Failure::Local => Failure::Open,
+    };
+    meter::failed(limit.name, failure);
+    error!(limit = limit.name, ?failure, "rate_limit_panicked");
+}
+
+/// A request has no key (IPA-8, IPA-9).
+pub(crate) fn no_key(error: &NoKey) {
+    match error {
+        NoKey::NoPeer => error!(%error, "rate_limit_misconfigured"),
+        NoKey::TooFewHops => warn!(%error, "rate_limit_client_unknown"),
+    }
+}

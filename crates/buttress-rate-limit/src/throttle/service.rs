@@ -1,0 +1,88 @@
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use buttress_core::{Body, Deadline};
+use http::{Request, Response};
+use tokio::time::Instant;
+use tower_service::Service;
+use tracing::info;
+
+use crate::{
+    Head, ThrottleFuture, meter,
+    throttle::{
+        layer::Settings,
+        line::{Joined, Line},
+        refusal::Refusal,
+    },
+};
+
+/// The service of a [`ThrottleLayer`](crate::ThrottleLayer).
+///
+/// It is ready when the inner service is, and joins the line when it is called. The instance that was ready is the one
+/// that is called in the end: what it has reserved is held while the call waits. Let layers that reserve, such as a limit
+/// of concurrency, stand outside of this one.
+///
+/// # Cancel safety
+///
+/// A call that is dropped while it waits gives its turn back: those behind move up. Units of a call that left are spent.
+#[derive(Clone)]
+pub struct Throttle<S> {
+    inner: S,
+    line: Arc<Line>,
+    settings: Arc<Settings>,
+}
+
+impl<S> Throttle<S> {
+    pub(crate) fn new(inner: S, line: Arc<Line>, settings: Arc<Settings>) -> Self {
+        Self { inner, line, settings }
+    }
+
+    fn patience(&self, head: &Head<'_>) -> Duration {
+        let most = self.settings.most_wait;
+        head.extensions().get::<Deadline>().map_or(most, |deadline| most.min(deadline.left(Instant::now().into_std())))
+    }
+}
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for Throttle<S>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+{
+    type Response = Response<Body<ResB>>;
+    type Error = S::Error;
+    type Future = ThrottleFuture<S, ReqB>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let head = Head::of(&request);
+        let cost = self.settings.cost.as_ref().map_or(1, |cost| cost(&head));
+        let heed = self.settings.heed.map(|most| (Arc::clone(&self.line), most));
+        let refuse = |wait: Option<Duration>| {
+            meter::throttled();
+            info!(wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)), "throttled");
+            ThrottleFuture::refused(Refusal { wait, correlation_id: head.extensions().get().cloned() })
+        };
+        match self.line.join(cost, self.patience(&head), self.settings.most_waiting) {
+            Joined::Go => ThrottleFuture::called(self.inner.call(request), heed),
+            Joined::TooLong(wait) => refuse(Some(wait)),
+            Joined::Never => refuse(None),
+            Joined::Wait(turn) => {
+                let fresh = self.inner.clone();
+                let readied = mem::replace(&mut self.inner, fresh);
+                ThrottleFuture::waiting(readied, request, turn, heed)
+            }
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Throttle<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Throttle").field("inner", &self.inner).field("line", &self.line).finish_non_exhaustive()
+    }
+}

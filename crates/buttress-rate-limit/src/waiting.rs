@@ -1,0 +1,118 @@
+//! What a request waits for when its store is elsewhere.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::Request;
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+use tower_service::Service;
+
+use crate::{
+    Head, RateStore, ResponseFuture,
+    core::Core,
+    judge::{Judge, Pending},
+    service::call,
+    settings::Settings,
+    telemetry,
+};
+
+pin_project! {
+    /// Until a store elsewhere has decided. In a box, which costs little beside the way there.
+    pub(crate) struct Waiting<S, ReqB, St: RateStore> {
+        #[pin]
+        deciding: St::Deciding,
+        #[pin]
+        timer: Sleep,
+        held: Option<Held<S, ReqB, St>>,
+    }
+}
+
+/// What goes on after the decision.
+struct Held<S, ReqB, St: RateStore> {
+    inner: S,
+    request: Request<ReqB>,
+    pending: Box<Pending<St>>,
+    core: Arc<Core<St>>,
+    settings: Arc<Settings>,
+}
+
+pin_project! {
+    /// Until a store elsewhere has changed what was taken.
+    pub(crate) struct Settling<St: RateStore> {
+        #[pin]
+        deciding: St::Deciding,
+        #[pin]
+        timer: Sleep,
+    }
+}
+
+impl<S, ReqB, St: RateStore> Waiting<S, ReqB, St> {
+    pub(crate) fn new(
+        inner: S,
+        request: Request<ReqB>,
+        mut pending: Box<Pending<St>>,
+        core: Arc<Core<St>>,
+        settings: Arc<Settings>,
+    ) -> Self {
+        let deciding = pending.deciding.take().expect("it was not taken before");
+        let timer = sleep(pending.time_out);
+        Self { deciding, timer, held: Some(Held { inner, request, pending, core, settings }) }
+    }
+}
+
+impl<S, ReqB, St> Waiting<S, ReqB, St>
+where
+    S: Service<Request<ReqB>>,
+    St: RateStore,
+{
+    /// The state after the decision, or after its time.
+    pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResponseFuture<S, ReqB, St>> {
+        let this = self.project();
+        // A decision that is there beats a timer that has run out.
+        let deciding = this.deciding;
+        let outcome = match catch_unwind(AssertUnwindSafe(|| deciding.poll(cx))) {
+            Ok(Poll::Ready(outcome)) => outcome.map_err(Some),
+            Ok(Poll::Pending) => {
+                ready!(this.timer.poll(cx));
+                Err(None)
+            }
+            // A store that panics is one that fails (RLM-16).
+            Err(_) => Err(None),
+        };
+        let Held { mut inner, request, pending, core, settings } = this.held.take().expect("polled after completion");
+        let judge = Judge { core: &core, settings: &settings };
+        Poll::Ready(match judge.decided(outcome, *pending, &Head::of(&request)) {
+            Ok(pass) => call(&mut inner, request, pass, settings.tab),
+            Err(refusal) => ResponseFuture::refused(refusal),
+        })
+    }
+}
+
+impl<St: RateStore> Settling<St> {
+    pub(crate) fn new(deciding: St::Deciding, time: Duration) -> Self {
+        Self { deciding, timer: sleep(time) }
+    }
+
+    /// Done, or given up: the answer goes out either way.
+    pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        match this.deciding.poll(cx) {
+            Poll::Ready(Ok(_)) => Poll::Ready(()),
+            Poll::Ready(Err(error)) => {
+                telemetry::store_failed(Some(&error));
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                ready!(this.timer.poll(cx));
+                telemetry::store_failed(None);
+                Poll::Ready(())
+            }
+        }
+    }
+}

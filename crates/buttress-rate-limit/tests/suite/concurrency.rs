@@ -1,0 +1,121 @@
+use std::{convert::Infallible, future::pending};
+
+use buttress_rate_limit::{ClientAddr, Limit, RateLimitLayer};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt, StreamBody};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use super::common::{ask, by_user, from, header, json, of, quota, status};
+
+fn at_once(most: u32) -> RateLimitLayer {
+    RateLimitLayer::new([Limit::concurrent("streams", most, ClientAddr::peer())]).unwrap()
+}
+
+// RLM-13
+#[tokio::test(start_paused = true)]
+async fn a_place_is_taken_until_the_body_ends_or_is_dropped() {
+    let layer = at_once(2);
+    let (first, second) = (ask(&layer, from("192.0.2.1")).await, ask(&layer, from("192.0.2.1")).await);
+    assert_eq!(header(&second, "ratelimit-policy"), r#""streams";q=2;qu="concurrent-requests""#);
+    assert_eq!((header(&first, "ratelimit"), header(&second, "ratelimit")), (r#""streams";r=1"#, r#""streams";r=0"#));
+    let refused = ask(&layer, from("192.0.2.1")).await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "1"));
+    assert_eq!(status(&layer, from("192.0.2.2")).await, 200, "somebody else has places of its own");
+    drop(first);
+    assert_eq!(status(&layer, from("192.0.2.1")).await, 200);
+    // The last frame is the end, also for who never asks for more.
+    let mut body = second.into_body();
+    body.frame().await.unwrap().unwrap();
+    assert!(body.is_end_stream());
+    let (third, fourth) = (ask(&layer, from("192.0.2.1")).await, ask(&layer, from("192.0.2.1")).await);
+    assert_eq!((third.status().as_u16(), fourth.status().as_u16()), (200, 200));
+}
+
+// RLM-13: also for streams.
+#[tokio::test(start_paused = true)]
+async fn a_stream_keeps_its_place_between_frames_and_loses_it_with_an_error() {
+    let layer = at_once(1);
+    let stream = |ok: bool| {
+        service_fn(move |_: Request<()>| {
+            let last = if ok { Ok(Frame::data(Bytes::from("b"))) } else { Err("broken") };
+            let body = StreamBody::new(futures_util::stream::iter([Ok(Frame::data(Bytes::from("a"))), last]));
+            async move { Ok::<_, Infallible>(Response::new(body)) }
+        })
+    };
+    for ok in [true, false] {
+        let answer = layer.layer(stream(ok)).oneshot(from("192.0.2.1")).await.unwrap();
+        let mut body = answer.into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        assert_eq!(status(&layer, from("192.0.2.1")).await, 429);
+        while let Some(Ok(_)) = body.frame().await {}
+        assert_eq!(status(&layer, from("192.0.2.1")).await, 200, "{ok}");
+    }
+}
+
+// RLM-13: on drop and on panic.
+#[tokio::test(start_paused = true)]
+async fn a_place_comes_back_from_a_future_that_is_dropped_or_panics() {
+    let layer = at_once(1);
+    let never = service_fn(async |_: Request<()>| {
+        pending::<()>().await;
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let mut service = layer.layer(never);
+    let unpolled = service.call(from("192.0.2.1"));
+    assert_eq!(status(&layer, from("192.0.2.1")).await, 429);
+    drop(unpolled);
+    assert_eq!(status(&layer, from("192.0.2.1")).await, 200);
+    let broken = service_fn(async |_: Request<()>| -> Result<Response<String>, Infallible> { panic!("on purpose") });
+    let panicked = tokio::spawn(layer.layer(broken).oneshot(from("192.0.2.1"))).await;
+    assert!(panicked.is_err());
+    assert_eq!(status(&layer, from("192.0.2.1")).await, 200);
+}
+
+// RLM-3, RLM-13: no place, nothing taken.
+#[tokio::test(start_paused = true)]
+async fn a_full_limit_takes_no_units_and_a_refusal_for_units_takes_no_place() {
+    let layer = RateLimitLayer::new([
+        Limit::new("user", quota("3/h"), by_user()),
+        Limit::concurrent("streams", 1, ClientAddr::peer()),
+    ])
+    .unwrap();
+    let held = ask(&layer, of("alice", "192.0.2.1")).await;
+    for _ in 0..5 {
+        assert_eq!(json(ask(&layer, of("alice", "192.0.2.1")).await).await["violated-policies"][0], "streams");
+    }
+    drop(held);
+    assert_eq!(status(&layer, of("alice", "192.0.2.1")).await, 200);
+    assert_eq!(status(&layer, of("alice", "192.0.2.1")).await, 200);
+    assert_eq!(json(ask(&layer, of("alice", "192.0.2.1")).await).await["violated-policies"][0], "user");
+    assert_eq!(status(&layer, of("bob", "192.0.2.1")).await, 200);
+}
+
+// RLM-14
+#[tokio::test(start_paused = true)]
+async fn critical_requests_keep_a_share_and_the_others_are_told_that_the_server_is_busy() {
+    let limit = Limit::concurrent("work", 5, buttress_rate_limit::by_nothing())
+        .reserve(1, |head| head.headers().contains_key("x-critical"));
+    let layer = RateLimitLayer::new([limit]).unwrap();
+    let critical = || super::common::with(from("192.0.2.1"), "x-critical", "1");
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(ask(&layer, from("192.0.2.1")).await);
+    }
+    let shed = ask(&layer, from("192.0.2.1")).await;
+    assert_eq!((shed.status().as_u16(), header(&shed, "retry-after")), (503, "1"));
+    let problem = json(shed).await;
+    assert_eq!(problem["type"], "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity");
+    held.push(ask(&layer, critical()).await);
+    assert!(held.iter().all(|answer| answer.status() == 200));
+    assert_eq!(status(&layer, critical()).await, 503, "nothing is left for anybody");
+}
+
+// RLM-15
+#[tokio::test(start_paused = true)]
+async fn a_shadow_lets_everybody_in() {
+    let layer = RateLimitLayer::new([Limit::concurrent("streams", 1, ClientAddr::peer()).shadow()]).unwrap();
+    let held = [ask(&layer, from("192.0.2.1")).await, ask(&layer, from("192.0.2.1")).await];
+    assert!(held.iter().all(|answer| answer.status() == 200));
+}
