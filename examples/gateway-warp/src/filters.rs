@@ -1,8 +1,8 @@
 use std::{convert::Infallible, future::ready};
 
-use buttress_core::{CorrelationId, Notes, PeerAddr, Problem};
+use buttress_core::{Notes, Problem};
 use gateway_common::{Answer, empty, failed, not_allowed};
-use http::{HeaderMap, Method, Request, StatusCode, request::Parts};
+use http::{Extensions, Method, Request, StatusCode, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyDataStream, BodyExt};
 use warp::{Filter, Rejection, Reply, ext, path::FullPath, reject::Reject, reply::Response};
@@ -22,20 +22,24 @@ pub(crate) fn at(
     warp::method().and(ext::optional::<Notes>()).and_then(check).untuple_one()
 }
 
-/// The headers of the request, and what the layers and the server found out about it.
+/// All that layers and server found out about a request: warp gives a filter one type of extension at a time.
+#[derive(Clone)]
+struct Known(Extensions);
+
+/// Keeps the extensions of a request together for [`parts`].
+pub(crate) fn keep_extensions<B>(mut request: Request<B>) -> Request<B> {
+    let known = Known(request.extensions().clone());
+    request.extensions_mut().insert(known);
+    request
+}
+
+/// The headers of the request, and what is known about it.
 pub(crate) fn parts() -> impl Filter<Extract = (Parts,), Error = Rejection> + Clone {
-    warp::header::headers_cloned()
-        .and(ext::get::<CorrelationId>())
-        .and(ext::optional::<Notes>())
-        .and(ext::optional::<PeerAddr>())
-        .map(|headers: HeaderMap, id: CorrelationId, notes: Option<Notes>, peer: Option<PeerAddr>| {
-            let (mut parts, ()) = Request::new(()).into_parts();
-            parts.headers = headers;
-            parts.extensions.insert(id);
-            notes.map(|notes| parts.extensions.insert(notes));
-            peer.map(|peer| parts.extensions.insert(peer));
-            parts
-        })
+    warp::header::headers_cloned().and(ext::get::<Known>()).map(|headers, Known(extensions)| {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        (parts.headers, parts.extensions) = (headers, extensions);
+        parts
+    })
 }
 
 /// What stands behind the question mark, if there is one.

@@ -26,6 +26,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
         .map_request(move |request| identifying.identify(request))
         .layer(gateway.limits())
         .layer(gateway.heartbeats())
+        .map_request(filters::keep_extensions)
         .service(warp::service(routes::routes(&gateway)));
     gateway_common::serve(listener, gateway, stack, shutdown).await;
 }

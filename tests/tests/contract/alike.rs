@@ -174,7 +174,12 @@ async fn followed(witness: &mut Witness, job: &Value) {
 /// All that a host is asked, on a gateway of its own.
 async fn heard<H: buttress_tests::Host>(http2: bool) -> Vec<Seen> {
     let keys = vec![("alice".to_owned(), "alice-key-of-some-length".into())];
-    let gateway = Hosted::<H>::start(|settings| settings.api_keys = keys).await;
+    let gateway = Hosted::<H>::start(|settings| {
+        settings.api_keys = keys;
+        // Enough for all, and nothing comes back in the meantime.
+        settings.ip_limit = Some("1000/8000h".parse().expect("a quota"));
+    })
+    .await;
     let http = if http2 { Http::over_http2(gateway.url()) } else { gateway.http() };
     let http = http.with("x-correlation-id", "fixed");
     let alice = http.clone().with("authorization", "Bearer alice-key-of-some-length");

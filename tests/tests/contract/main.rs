@@ -12,6 +12,8 @@ macro_rules! on_every_host {
                 mod connections;
                 #[allow(clippy::duplicate_mod)]
                 mod gateway;
+                #[allow(clippy::duplicate_mod)]
+                mod limits;
             }
         )+
     };

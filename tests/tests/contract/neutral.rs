@@ -10,6 +10,8 @@ impl Neutral {
     pub(crate) fn header(&mut self, name: &str, value: &str) -> String {
         match value.split_once(';') {
             Some((_, rest)) if name == "set-cookie" => format!("a-secret;{rest}"),
+            // How long until one more is there.
+            Some(_) if name == "ratelimit" => value.split(";t=").next().unwrap_or_default().to_owned(),
             _ => self.text(value),
         }
     }
