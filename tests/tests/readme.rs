@@ -105,7 +105,8 @@ fn what_is_linked_to_within_the_repository_is_there() {
         let folder = root().join(&name).parent().expect("a folder").to_owned();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let within = targets.filter(|target| !target.contains("://") && !target.contains("::"));
-        for target in within.filter_map(|target| target.split('#').next()).filter(|target| target.contains(['/', '.'])) {
+        for target in within.filter_map(|target| target.split('#').next()).filter(|target| target.contains(['/', '.']))
+        {
             assert!(folder.join(target).exists(), "{name} links to {target}");
         }
     }
@@ -114,7 +115,9 @@ fn what_is_linked_to_within_the_repository_is_there() {
 #[test]
 fn every_other_command_is_one_that_the_whole_test_runs() {
     let test = fs::read_to_string(root().join("test")).expect("./test");
-    assert!(test.contains("GATEWAYS=(gateway-axum gateway-hyper gateway-warp)") && test.contains("cargo test --workspace"));
+    assert!(
+        test.contains("GATEWAYS=(gateway-axum gateway-hyper gateway-warp)") && test.contains("cargo test --workspace")
+    );
     for readme in &texts() {
         for block in blocks(readme).iter().filter(|block| !block.contains("curl")) {
             let command = block.lines().next().unwrap_or_default().split('#').next().unwrap_or_default().trim();

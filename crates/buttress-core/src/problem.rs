@@ -294,7 +294,7 @@ mod tests {
         serde_json::from_slice(bytes).unwrap()
     }
 
-    // ENV-1, ENV-5, ENV-8
+    // ENV-1, ENV-5, ENV-8, ENV-14
     #[test]
     fn problem_details_carry_status_code_fields_and_correlation_id() {
         let id: CorrelationId = "abc".parse().unwrap();

@@ -1,13 +1,14 @@
-use std::mem;
+use std::{mem, sync::Arc};
 
 use buttress_core::CorrelationId;
-use http::{HeaderName, Response};
-use tracing::Span;
+use http::{Extensions, HeaderMap};
+use tracing::{Level, Span, level_filters::LevelFilter};
 
 use crate::{
-    current::{Current, Entered, trace_of},
-    settings::Settings,
-    unanswered::{Cause, Hook, Unanswered},
+    current::{Current, swap, trace_of},
+    inbound::OuterCorrelationId,
+    settings::{Ends, Settings, header_of},
+    unanswered::{Cause, Unanswered},
 };
 
 /// One request on its way: what its code runs under, and what is owed to its caller.
@@ -15,80 +16,118 @@ use crate::{
 pub(crate) struct Call {
     /// `None` while its code runs, for then it is where [`current`](crate::current) looks, and once it is answered.
     current: Option<Current>,
-    span: Span,
-    /// `None` once the end has been told.
-    header: Option<HeaderName>,
-    hook: Option<Hook>,
+    /// `None` where nobody listens.
+    span: Option<Span>,
+    ends: Option<Arc<Ends>>,
+    /// Whether the end has been told.
+    told: bool,
 }
 
 impl Call {
-    pub(crate) fn new(mut current: Current, outer: Option<&CorrelationId>, settings: &Settings) -> Self {
-        let span = if settings.span { span(&mut current, outer) } else { Span::none() };
-        Self { current: Some(current), span, header: Some(settings.header.clone()), hook: settings.hook.clone() }
+    #[inline]
+    pub(crate) fn new(mut current: Current, extensions: &Extensions, settings: &Settings) -> Self {
+        let span = (settings.span && anybody_listens()).then(|| span(&mut current, extensions));
+        Self { current: Some(current), span, ends: settings.ends.clone(), told: false }
     }
 
     pub(crate) fn id(&self) -> &CorrelationId {
         &self.current.as_ref().expect("it is here while its code does not run").id
     }
 
-    /// Runs code of the request. A panic is told, then goes on.
+    /// Code of the request runs until this has [ended](Running::ended). A panic of it is told, then goes on.
     #[inline]
-    pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let watch = Watch(self);
-        let result = {
-            let Call { current, span, .. } = &mut *watch.0;
-            let _entered = Entered::new(current);
-            let _span = span.enter();
-            work()
-        };
-        mem::forget(watch);
-        result
+    pub(crate) fn run(&mut self) -> Running<'_> {
+        let swapped = self.current.is_some() && swap(&mut self.current);
+        if let Some(span) = &self.span {
+            span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+        }
+        Running { call: self, swapped }
     }
 
     /// Puts the id on the answer, in place of what is there (COR-9).
-    pub(crate) fn answer<B>(&mut self, response: &mut Response<B>) {
-        let header = self.header.take().expect("a request has one answer");
+    #[inline]
+    pub(crate) fn answer(&mut self, headers: &mut HeaderMap) {
+        self.told = true;
         // The answer is the last to need the id.
         let Current { id, .. } = self.current.take().expect("it is here while its code does not run");
-        response.headers_mut().insert(header, id.into());
+        headers.insert(header_of(&self.ends), id.into());
     }
 
     /// Tells, once, that there is no answer.
+    #[inline]
     pub(crate) fn tell(&mut self, cause: Cause) {
-        if self.header.take().is_none() {
-            return;
+        if !self.told {
+            self.tell_now(cause);
         }
-        let _span = self.span.enter();
+    }
+
+    #[cold]
+    fn tell_now(&mut self, cause: Cause) {
+        self.told = true;
+        let _span = self.span.as_ref().map(Span::enter);
         let (correlation_id, outcome) = (self.id().as_str(), cause.as_str());
         match cause {
             Cause::Failed => tracing::warn!(correlation_id, outcome, "request without an answer"),
             Cause::Panicked => tracing::error!(correlation_id, outcome, "request without an answer"),
             Cause::Cancelled => tracing::info!(correlation_id, outcome, "request without an answer"),
         }
-        if let Some(hook) = &self.hook {
+        if let Some(hook) = self.ends.as_ref().and_then(|ends| ends.hook.as_ref()) {
             hook.tell(&Unanswered { id: self.id(), cause });
         }
     }
 }
 
-/// Notices that code did not return.
-struct Watch<'a>(&'a mut Call);
+/// Code of a request runs, within its scope and span. If this is dropped, by a panic of it, that is told.
+///
+/// A guard and not a function around the code: what a closure takes along, a whole request for one, is copied.
+pub(crate) struct Running<'a> {
+    call: &'a mut Call,
+    swapped: bool,
+}
 
-impl Drop for Watch<'_> {
-    #[cold]
-    fn drop(&mut self) {
-        self.0.tell(Cause::Panicked);
+impl Running<'_> {
+    /// The code came to its end.
+    #[inline(always)]
+    pub(crate) fn ended(mut self) {
+        self.leave();
+        mem::forget(self);
+    }
+
+    #[inline(always)]
+    fn leave(&mut self) {
+        if let Some(span) = &self.call.span {
+            span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
+        }
+        if self.swapped {
+            swap(&mut self.call.current);
+        }
     }
 }
 
-fn span(Current { id, carried }: &mut Current, outer: Option<&CorrelationId>) -> Span {
+impl Drop for Running<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.leave();
+        self.call.tell(Cause::Panicked);
+    }
+}
+
+/// Whether the span could be of any use. Where it is not, its fields need not be worked out: the macro does so for the
+/// feature `log` of `tracing`, which some other crate may have turned on.
+#[inline]
+fn anybody_listens() -> bool {
+    LevelFilter::current() >= Level::INFO
+}
+
+#[cold]
+fn span(Current { id, carried }: &mut Current, extensions: &Extensions) -> Span {
     let span = tracing::info_span!(
         "request",
         correlation_id = id.as_str(),
         trace_id = %trace_of(carried).parent().trace_id(),
         outer_correlation_id = tracing::field::Empty,
     );
-    if let Some(outer) = outer {
+    if let Some(OuterCorrelationId(outer)) = extensions.get() {
         span.record("outer_correlation_id", outer.as_str());
     }
     span

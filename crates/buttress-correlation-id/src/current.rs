@@ -100,7 +100,8 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Whether it could be done: see [`with_current`].
-fn swap(slot: &mut Option<Current>) -> bool {
+/// Exchanges what is in the slot for what is current. Whether it could be done: see [`with_current`].
+#[inline]
+pub(crate) fn swap(slot: &mut Option<Current>) -> bool {
     CURRENT.try_with(|current| mem::swap(&mut *current.borrow_mut(), slot)).is_ok()
 }

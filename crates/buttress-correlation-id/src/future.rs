@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use buttress_core::{Body, Problem, ProblemCode};
@@ -27,7 +27,9 @@ pin_project! {
             this.call.tell(Cause::Cancelled);
             let mut kind = this.kind;
             if let KindProj::Called { .. } = kind.as_mut().project() {
-                this.call.run(|| kind.set(Kind::Done));
+                let running = this.call.run();
+                kind.set(Kind::Done);
+                running.ended();
             }
         }
     }
@@ -44,10 +46,12 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
+    #[inline]
     pub(crate) fn called(inner: F, call: Call) -> Self {
         Self { kind: Kind::Called { inner }, call }
     }
 
+    #[cold]
     pub(crate) fn refused(call: Call) -> Self {
         Self { kind: Kind::Refused, call }
     }
@@ -59,35 +63,49 @@ where
 {
     type Output = Result<Response<Body<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (mut kind, call) = (this.kind, this.call);
-        let mut result = match kind.as_mut().project() {
-            KindProj::Called { .. } => {
-                ready!(call.run(|| poll_inner(kind, cx))).map(|response| response.map(Body::inner))
+        let polled = match kind.as_mut().project() {
+            KindProj::Called { inner } => {
+                let running = call.run();
+                let polled = inner.poll(cx);
+                if polled.is_ready() {
+                    // What it leaves behind goes within its scope, too.
+                    kind.set(Kind::Done);
+                }
+                running.ended();
+                polled
             }
-            KindProj::Refused => Ok(refusal(call)),
+            KindProj::Refused => return Poll::Ready(Ok(refusal(call))),
             KindProj::Done => panic!("polled after it was ready"),
         };
-        match &mut result {
-            Ok(response) => call.answer(response),
-            Err(_) => call.tell(Cause::Failed),
+        match polled {
+            Poll::Ready(Ok(response)) => {
+                let (mut parts, body) = response.into_parts();
+                call.answer(&mut parts.headers);
+                Poll::Ready(Ok(Response::from_parts(parts, Body::inner(body))))
+            }
+            Poll::Ready(Err(error)) => {
+                call.tell(Cause::Failed);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => Poll::Pending,
         }
-        Poll::Ready(result)
     }
 }
 
-/// Polls the service below and drops it once it is ready: what it leaves behind goes within its scope, too.
-fn poll_inner<F: Future>(mut kind: Pin<&mut Kind<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    let KindProj::Called { inner } = kind.as_mut().project() else { unreachable!("only a call is polled") };
-    let output = ready!(inner.poll(cx));
-    kind.set(Kind::Done);
-    Poll::Ready(output)
-}
-
-fn refusal<B>(call: &Call) -> Response<Body<B>> {
+#[cold]
+fn refusal<B>(call: &mut Call) -> Response<Body<B>> {
     // Not a word of what came: it may hold anything (COR-7).
-    Problem::new(StatusCode::BAD_REQUEST, BAD_REQUEST, "the correlation id is not 1 to 128 of A-Z a-z 0-9 . _ -, once")
-        .refused_by("correlation_id")
-        .into_response(Some(call.id()))
+    let mut response = Problem::new(
+        StatusCode::BAD_REQUEST,
+        BAD_REQUEST,
+        "the correlation id is not 1 to 128 of A-Z a-z 0-9 . _ -, once",
+    )
+    .refused_by("correlation_id")
+    .into_response(Some(call.id()));
+    call.answer(response.headers_mut());
+    response
 }

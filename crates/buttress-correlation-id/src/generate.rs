@@ -1,13 +1,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use buttress_core::CorrelationId;
-use bytes::Bytes;
-use http::HeaderValue;
 
-use crate::{
-    random::{Generator, with_generator},
-    uuid,
-};
+use crate::random::{Generator, with_generator};
 
 /// Makes a new id for a request that brought none, or none that is kept.
 ///
@@ -64,16 +59,10 @@ impl MakeCorrelationId for UuidV7 {
     fn make_correlation_id(&self) -> CorrelationId {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = now.as_secs() * 1_000 + u64::from(now.subsec_millis());
-        let uuid = with_generator(|Generator { random, sequence }| sequence.next(millis, || random.next()));
-        from_text(uuid::format(uuid))
+        CorrelationId::from_uuid(with_generator(|Generator { random, sequence }| {
+            sequence.next(millis, || random.next())
+        }))
     }
-}
-
-/// An id of text that fits, in one allocation that its clones share from the start.
-pub(crate) fn from_text<const N: usize>(text: [u8; N]) -> CorrelationId {
-    // `HeaderValue::from_bytes` would allocate once more at the first clone.
-    let value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).expect("digits and - are what headers take");
-    CorrelationId::try_from(value).expect("up to 128 digits and - make an id")
 }
 
 #[cfg(test)]

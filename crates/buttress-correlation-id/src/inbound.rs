@@ -1,10 +1,11 @@
 use buttress_core::CorrelationId;
-use http::{HeaderMap, HeaderName, Request};
+use http::Request;
 
 use crate::{
     baggage::Baggage,
     current::{Carried, Current, trace_of},
-    generate::{MakeCorrelationId, from_text},
+    generate::MakeCorrelationId,
+    seen::{Accepted, Line, Seen},
     settings::{OuterTrace, Policy, Settings},
     trace_context::{TRACEPARENT, TRACESTATE, TraceContext},
 };
@@ -18,82 +19,58 @@ pub struct OuterCorrelationId(pub CorrelationId);
 /// What a request is to be known by.
 pub(crate) struct Inbound {
     pub(crate) current: Current,
-    pub(crate) outer: Option<CorrelationId>,
     pub(crate) refused: bool,
 }
 
 /// Chooses id and trace of a request, and writes them into its headers and extensions.
+#[inline]
 pub(crate) fn receive<B>(request: &mut Request<B>, settings: &Settings, make: &impl MakeCorrelationId) -> Inbound {
     let trusted = settings.trusts(request.extensions());
-    let mut carried = carried(request, settings, trusted);
-    let theirs = Theirs::read(request.headers(), &settings.accepted);
-    let refused = settings.policy == Policy::Strict && matches!(theirs, Theirs::Bad);
-    let (id, outer) = match theirs {
-        Theirs::Valid(id, name) if trusted && settings.policy != Policy::Replace => {
-            if name != settings.header {
-                request.headers_mut().insert(settings.header.clone(), id.to_header_value());
+    let Seen { theirs, carries } = Seen::of(request.headers(), &settings.accepted);
+    let valid = theirs.and_then(Line::id);
+    let place = theirs.map(|line| line.place);
+    let mut carried = if carries { carried(request, settings, trusted) } else { None };
+    let mut refused = false;
+    let id = match valid {
+        Some(id) if trusted && settings.policy != Policy::Replace => {
+            if !settings.accepted.is_own(place) {
+                request.headers_mut().insert(settings.header(), id.to_header_value());
             }
-            (id, None)
+            id
         }
-        theirs => {
+        outer => {
+            if place.is_some() {
+                refused = settings.policy == Policy::Strict && outer.is_none();
+                put_aside(request, outer, &settings.accepted);
+            }
             // Of a caller who is not trusted only the trace can be carried.
             let by_trace = settings.id_from_trace && (trusted || carried.is_none());
             let id = if by_trace { by_trace_id(&mut carried) } else { make.make_correlation_id() };
-            replace(request.headers_mut(), &theirs, &id, settings);
-            (id, theirs.valid())
+            request.headers_mut().insert(settings.header(), id.to_header_value());
+            id
         }
     };
     request.extensions_mut().insert(id.clone());
-    if let Some(outer) = &outer {
-        request.extensions_mut().insert(OuterCorrelationId(outer.clone()));
+    Inbound { current: Current { id, carried }, refused }
+}
+
+/// Takes away what is not kept, so that nobody below takes it up. What is valid of it can be looked up.
+#[cold]
+fn put_aside<B>(request: &mut Request<B>, outer: Option<CorrelationId>, accepted: &Accepted) {
+    for name in accepted.names() {
+        request.headers_mut().remove(name);
     }
-    Inbound { current: Current { id, carried }, outer, refused }
+    if let Some(id) = outer {
+        request.extensions_mut().insert(OuterCorrelationId(id));
+    }
 }
 
 fn by_trace_id(carried: &mut Option<Box<Carried>>) -> CorrelationId {
-    from_text(trace_of(carried).parent().trace_id().text())
-}
-
-/// What the caller sent as an id. The first name that is there decides.
-enum Theirs<'a> {
-    None,
-    Valid(CorrelationId, &'a HeaderName),
-    /// Not an id, or more than one: a value that goes nowhere (COR-7, COR-10).
-    Bad,
-}
-
-impl<'a> Theirs<'a> {
-    fn read(headers: &HeaderMap, accepted: &'a [HeaderName]) -> Self {
-        for name in accepted {
-            let mut lines = headers.get_all(name).iter();
-            let Some(first) = lines.next() else { continue };
-            return match (CorrelationId::try_from(first), lines.next()) {
-                (Ok(id), None) => Self::Valid(id, name),
-                _ => Self::Bad,
-            };
-        }
-        Self::None
-    }
-
-    fn valid(self) -> Option<CorrelationId> {
-        match self {
-            Self::Valid(id, _) => Some(id),
-            Self::None | Self::Bad => None,
-        }
-    }
-}
-
-/// Puts our id where theirs was, so that nobody below takes up a value that was not kept.
-fn replace(headers: &mut HeaderMap, theirs: &Theirs<'_>, id: &CorrelationId, settings: &Settings) {
-    if !matches!(theirs, Theirs::None) {
-        for name in &settings.accepted {
-            headers.remove(name);
-        }
-    }
-    headers.insert(settings.header.clone(), id.to_header_value());
+    trace_of(carried).parent().trace_id().to_correlation_id()
 }
 
 /// What a request brings along beside its id; `None` when its trace begins here and it has no baggage.
+#[cold]
 fn carried<B>(request: &mut Request<B>, settings: &Settings, trusted: bool) -> Option<Box<Carried>> {
     let trace = trace(request, settings.outer_trace, trusted);
     let baggage = if settings.baggage && trusted { Baggage::from_headers(request.headers()) } else { None };

@@ -49,13 +49,13 @@ impl<M> CorrelationLayer<M> {
     /// The header that carries the id to the service below and back to the caller.
     /// `x-correlation-id` unless said otherwise.
     pub fn header(self, name: HeaderName) -> Self {
-        self.set(|settings| settings.header = name)
+        self.set(|settings| settings.set_ends(|ends| ends.header = name))
     }
 
     /// The headers in which a caller may send an id; the first one that is there decides.
     /// `x-correlation-id`, then `x-request-id` unless said otherwise; none at all makes every id a new one.
     pub fn accept(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.set(|settings| settings.accepted = names.into_iter().collect())
+        self.set(|settings| settings.set_accepted(names.into_iter().collect()))
     }
 
     /// What happens to a caller's id. [`Policy::Keep`] unless said otherwise.
@@ -97,7 +97,8 @@ impl<M> CorrelationLayer<M> {
     }
 
     /// Whether a span `request` with `correlation_id`, `trace_id` and, where there is one, `outer_correlation_id` is
-    /// opened, at level info. It is unless said otherwise.
+    /// opened, at level info. It is unless said otherwise, but not where no subscriber wants that level: the
+    /// feature `log` of `tracing` is no subscriber.
     pub fn span(self, span: bool) -> Self {
         self.set(|settings| settings.span = span)
     }
@@ -106,7 +107,7 @@ impl<M> CorrelationLayer<M> {
     ///
     /// Runs on the request's thread, also while it unwinds: it must be short, and a panic of its own may abort.
     pub fn on_unanswered(self, hook: impl Fn(&Unanswered<'_>) + Send + Sync + 'static) -> Self {
-        self.set(|settings| settings.hook = Some(Hook::new(hook)))
+        self.set(|settings| settings.set_ends(|ends| ends.hook = Some(Hook::new(hook))))
     }
 
     /// Makes new ids in another way; UUIDs of version 7 unless said otherwise.

@@ -11,6 +11,7 @@ mod layer;
 mod outbound;
 mod random;
 mod scope;
+mod seen;
 mod service;
 mod settings;
 mod trace_context;

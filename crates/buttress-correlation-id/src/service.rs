@@ -64,13 +64,16 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let Inbound { current, outer, refused } = receive(&mut request, &self.settings, &self.make);
-        let mut call = Call::new(current, outer.as_ref(), &self.settings);
+        let Inbound { current, refused } = receive(&mut request, &self.settings, &self.make);
+        let mut call = Call::new(current, request.extensions(), &self.settings);
         if refused {
             return ResponseFuture::refused(call);
         }
-        let inner = call.run(|| self.inner.call(request));
+        let running = call.run();
+        let inner = self.inner.call(request);
+        running.ended();
         ResponseFuture::called(inner, call)
     }
 }

@@ -3,7 +3,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use buttress_core::{CorrelationId, PeerAddr};
 use http::{Extensions, HeaderName};
 
-use crate::unanswered::Hook;
+use crate::{seen::Accepted, unanswered::Hook};
 
 /// What happens to the id that a caller sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,10 +34,8 @@ pub enum OuterTrace {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Under which name the id goes on and back.
-    pub(crate) header: HeaderName,
-    /// Under which names callers send it.
-    pub(crate) accepted: Vec<HeaderName>,
+    /// Under which names callers send the id.
+    pub(crate) accepted: Accepted,
     pub(crate) policy: Policy,
     /// `None`: everybody is trusted.
     pub(crate) trust: Option<Trust>,
@@ -45,30 +43,67 @@ pub(crate) struct Settings {
     pub(crate) id_from_trace: bool,
     pub(crate) baggage: bool,
     pub(crate) span: bool,
+    /// `None`: as most have it, so that there is nothing to share.
+    pub(crate) ends: Option<Arc<Ends>>,
+}
+
+/// What a request needs to know when it has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ends {
+    /// Under which name the id goes on and back.
+    pub(crate) header: HeaderName,
     pub(crate) hook: Option<Hook>,
 }
 
 impl Settings {
-    /// Whether a peer's word counts. One that is not known is not trusted.
+    /// The name under which the id goes on and back.
+    #[inline]
+    pub(crate) fn header(&self) -> HeaderName {
+        header_of(&self.ends)
+    }
+
+    pub(crate) fn set_ends(&mut self, set: impl FnOnce(&mut Ends)) {
+        set(Arc::make_mut(self.ends.get_or_insert_with(Arc::default)));
+        self.set_accepted(self.accepted.names().to_vec());
+    }
+
+    pub(crate) fn set_accepted(&mut self, names: Vec<HeaderName>) {
+        self.accepted = Accepted::new(names, &self.header());
+    }
+
+    /// Whether a peer's word counts.
+    #[inline]
     pub(crate) fn trusts(&self, extensions: &Extensions) -> bool {
-        self.trust.as_ref().is_none_or(|Trust(trust)| {
-            extensions.get::<PeerAddr>().is_some_and(|peer| trust(peer.0.ip().to_canonical()))
-        })
+        self.trust.as_ref().is_none_or(|trust| trust.covers(extensions))
+    }
+}
+
+/// `x-correlation-id`, unless somebody said otherwise.
+#[inline]
+pub(crate) fn header_of(ends: &Option<Arc<Ends>>) -> HeaderName {
+    ends.as_ref().map_or(CorrelationId::HEADER, |ends| ends.header.clone())
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self { header: CorrelationId::HEADER, hook: None }
     }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            header: CorrelationId::HEADER,
-            accepted: vec![CorrelationId::HEADER, HeaderName::from_static("x-request-id")],
+            accepted: Accepted::new(
+                vec![CorrelationId::HEADER, HeaderName::from_static("x-request-id")],
+                &CorrelationId::HEADER,
+            ),
             policy: Policy::default(),
             trust: None,
             outer_trace: OuterTrace::default(),
             id_from_trace: false,
             baggage: false,
             span: true,
-            hook: None,
+            ends: None,
         }
     }
 }
@@ -76,6 +111,14 @@ impl Default for Settings {
 /// Says whether a peer is trusted.
 #[derive(Clone)]
 pub(crate) struct Trust(pub(crate) Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl Trust {
+    /// A peer that is not known is not trusted.
+    #[cold]
+    fn covers(&self, extensions: &Extensions) -> bool {
+        extensions.get::<PeerAddr>().is_some_and(|peer| (self.0)(peer.0.ip().to_canonical()))
+    }
+}
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

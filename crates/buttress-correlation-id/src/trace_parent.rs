@@ -1,5 +1,7 @@
 use std::{error::Error, fmt, str, str::FromStr};
 
+use buttress_core::CorrelationId;
+use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::hex;
@@ -163,7 +165,14 @@ impl TraceId {
         self.0
     }
 
-    pub(crate) fn text(self) -> [u8; 32] {
+    /// The 32 digits as an id of requests.
+    pub(crate) fn to_correlation_id(self) -> CorrelationId {
+        // Shared from the start, as clones will follow.
+        let text = HeaderValue::from_maybe_shared(Bytes::from_owner(self.text()));
+        text.ok().and_then(|text| text.try_into().ok()).expect("32 digits make an id")
+    }
+
+    fn text(self) -> [u8; 32] {
         let mut text = [0; 32];
         hex::write(&self.0, &mut text);
         text

@@ -1,5 +1,3 @@
-use crate::hex;
-
 /// The counter's last value: it has the 12 bits of `rand_a` and the first 6 of `rand_b`.
 const LAST: u32 = (1 << 18) - 1;
 
@@ -48,17 +46,9 @@ impl Sequence {
     }
 }
 
-/// The canonical text: 8-4-4-4-12 digits in lower case.
-pub(crate) fn format(uuid: [u8; 16]) -> [u8; 36] {
-    let mut text = [b'-'; 36];
-    for (bytes, at) in [(0..4, 0), (4..6, 9), (6..8, 14), (8..10, 19), (10..16, 24)] {
-        hex::write(&uuid[bytes], &mut text[at..]);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
+    use buttress_core::CorrelationId;
     use proptest::prelude::*;
 
     use super::*;
@@ -73,7 +63,7 @@ mod tests {
         // RFC 9562 appendix A.6: 017F22E2-79B0-7CC3-98C4-DC0C0C07398F
         let mut sequence = Sequence { millis: 0x017F_22E2_79B0, counter: 0xCC3 << 6 | 0x17 };
         let uuid = sequence.next(0x017F_22E2_79B0, || 0xC4DC_0C0C_0739_8F00);
-        assert_eq!(str::from_utf8(&format(uuid)).unwrap(), "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+        assert_eq!(CorrelationId::from_uuid(uuid).as_str(), "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
     }
 
     // COR-11

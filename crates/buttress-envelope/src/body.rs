@@ -95,15 +95,17 @@ where
         }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { body } => body.is_end_stream(),
             Kind::Wrapped { body } => body.is_end_stream(),
+            Kind::Passed { body } => body.is_end_stream(),
             Kind::Resumed { body } => body.is_end_stream(),
             Kind::Full { data } => data.is_none(),
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Passed { body } => body.size_hint(),

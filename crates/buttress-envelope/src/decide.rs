@@ -85,6 +85,14 @@ pub(crate) enum Verdict {
 /// The table of what is passed on (ENV-6).
 #[inline]
 pub(crate) fn verdict(method: Method, facts: &Facts) -> Verdict {
+    // Most answers are this one.
+    if facts.status == StatusCode::OK && facts.media == Media::Json && method == Method::Other && !facts.encoded {
+        return Verdict::Wrap;
+    }
+    of_the_table(method, facts)
+}
+
+fn of_the_table(method: Method, facts: &Facts) -> Verdict {
     match facts.status.as_u16() {
         400..=599 => Verdict::Failure,
         304 => Verdict::NotModified,

@@ -45,20 +45,15 @@ pin_project! {
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    /// Until it is [started](Self::start) its answer is that of a panic.
     #[inline]
-    pub(crate) fn new(asked: Asked) -> Self {
-        Self { kind: Kind::Panicked, asked }
-    }
-
-    #[inline]
-    pub(crate) fn start(&mut self, future: F) {
-        self.kind = Kind::Calling { future };
+    pub(crate) fn calling(future: F, asked: Asked) -> Self {
+        Self { kind: Kind::Calling { future }, asked }
     }
 
     #[cold]
-    pub(crate) fn tell(&self, payload: &(dyn Any + Send)) {
-        tell(payload, &self.asked);
+    pub(crate) fn panicked(payload: &(dyn Any + Send), asked: Asked) -> Self {
+        tell(payload, &asked);
+        Self { kind: Kind::Panicked, asked }
     }
 }
 

@@ -60,6 +60,13 @@ pub(crate) fn look(headers: &HeaderMap) -> Seen {
 /// Makes the fields right for a wrapped body of this length, if it is known.
 #[inline]
 pub(crate) fn success(headers: &mut HeaderMap, seen: &Seen, length: Option<u64>) {
+    if seen.length || seen.stale || seen.media != Media::Json {
+        correct(headers, seen, length);
+    }
+}
+
+#[inline(never)]
+fn correct(headers: &mut HeaderMap, seen: &Seen, length: Option<u64>) {
     if seen.length {
         relength(headers, length);
     }
@@ -75,7 +82,6 @@ pub(crate) fn success(headers: &mut HeaderMap, seen: &Seen, length: Option<u64>)
 }
 
 /// Corrects a `Content-Length`, or removes it where the length is not known.
-#[inline(never)]
 fn relength(headers: &mut HeaderMap, length: Option<u64>) {
     let Some(length) = length else {
         headers.remove(CONTENT_LENGTH);

@@ -9,6 +9,10 @@ mod codes;
 mod decide;
 #[cfg(feature = "client")]
 mod decode;
+#[cfg(feature = "client")]
+mod decode_future;
+#[cfg(feature = "client")]
+mod decode_layer;
 mod envelope;
 mod errors;
 mod fields;
@@ -23,6 +27,8 @@ mod pending;
 mod read;
 mod render;
 mod resumed;
+#[cfg(feature = "utoipa")]
+mod schema;
 mod service;
 mod status;
 mod telemetry;
@@ -39,12 +45,18 @@ pub use catalogue::{Catalogue, Code};
 pub use codes::*;
 #[cfg(feature = "client")]
 pub use decode::{decode, decode_answer};
+#[cfg(feature = "client")]
+pub use decode_future::DecodeFuture;
+#[cfg(feature = "client")]
+pub use decode_layer::{Decode, DecodeLayer};
 pub use envelope::{error_json, failure_json};
 pub use errors::{AnswerErrors, AnswerErrorsLayer, ErrorsFuture};
 pub use future::ResponseFuture;
 pub use handle::{EnvelopeHandle, Mode, TooManyRoutes};
 pub use layer::EnvelopeLayer;
 pub use marks::{Enveloped, Raw, Route};
+#[cfg(feature = "utoipa")]
+pub use schema::{FailureEnvelope, ProblemDetails, SuccessEnvelope};
 pub use service::Envelope;
 pub use walk::problem_of;
 pub use wrapped::LengthMismatch;

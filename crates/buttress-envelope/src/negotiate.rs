@@ -29,12 +29,19 @@ pub(crate) fn form<'a>(accept: impl Iterator<Item = &'a [u8]>) -> Form {
     if wanted { Form::ProblemDetails } else { Form::Envelope }
 }
 
-/// Whether a line names no problem details and weighs nothing, as most do: whatever of it takes problem details takes
-/// JSON as much, so that the envelope is what it asks for.
+/// Whether a line asks for the envelope at first sight, as most do. Either it names no JSON, so that whatever of it takes
+/// problem details takes JSON as much; or it names no problem details and weighs nothing.
 #[inline]
 pub(crate) fn is_plain(line: &[u8]) -> bool {
+    line == b"application/json" || line == b"*/*" || is_plain_at_length(line)
+}
+
+fn is_plain_at_length(line: &[u8]) -> bool {
     // Without an early end, so that it goes by vectors.
-    !line.iter().fold(false, |seen, byte| seen | (*byte == b'+') | (*byte == b';'))
+    let (json, special) = line.iter().fold((false, false), |(json, special), byte| {
+        (json | (*byte | 0x20 == b'j'), special | (*byte == b'+') | (*byte == b';'))
+    });
+    !json || !special
 }
 
 /// The parameter `envelope` of any media range: `application/json;envelope=new`.

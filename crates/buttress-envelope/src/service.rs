@@ -69,12 +69,11 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let mut future = ResponseFuture::new(Asked::new(&request, &self.handle, self.settings));
+        let asked = Asked::new(&request, &self.handle, self.settings);
         let inner = &mut self.inner;
-        // Started in place: what a closure returns is copied on its way out.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| future.start(inner.call(request)))) {
-            future.tell(&*payload);
+        match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
+            Ok(future) => ResponseFuture::calling(future, asked),
+            Err(payload) => ResponseFuture::panicked(&*payload, asked),
         }
-        future
     }
 }

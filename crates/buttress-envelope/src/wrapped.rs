@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     BoxError,
-    envelope::{NO_DATA, PREFIX, SUFFIX},
+    envelope::{NO_DATA, PREFIX, SUFFIX, wrapped_len},
 };
 
 pin_project! {
@@ -101,7 +101,18 @@ where
         self.stage == Stage::End
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
+        // Nothing has come yet, so that it still has the length that it had.
+        if self.stage == Stage::Prefix && self.promised != UNKNOWN {
+            return SizeHint::with_exact(wrapped_len(self.promised));
+        }
+        self.hint_on_the_way()
+    }
+}
+
+impl<B: Body> Wrapped<B> {
+    fn hint_on_the_way(&self) -> SizeHint {
         let before = match self.stage {
             Stage::Prefix => PREFIX.len() as u64,
             Stage::Inner => 0,

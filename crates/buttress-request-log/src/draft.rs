@@ -17,7 +17,8 @@ use tracing::Span;
 use crate::{
     Outcome, Record,
     clean::clean,
-    settings::{FindRoute, Settings},
+    counted::Counted,
+    settings::{FindRoute, Settings, anybody_listens},
 };
 
 /// What is known of a request so far.
@@ -56,7 +57,7 @@ impl Draft {
         Self {
             settings,
             notes,
-            span: Span::current(),
+            span: if anybody_listens() { Span::current() } else { Span::none() },
             started: Instant::now(),
             method: method.clone(),
             route: None,
@@ -96,7 +97,7 @@ impl Draft {
             || headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         if self.settings.announce_streams && is_stream() {
             contain(|| {
-                let record = self.record(Outcome::Streaming, self.elapsed());
+                let record = self.record(self.route(), Outcome::Streaming, self.elapsed());
                 self.settings.write("request_streaming", &record, &self.span);
             });
         }
@@ -140,20 +141,43 @@ impl Draft {
         if whole { self.outcome_of_head() } else { Outcome::ClientLeft }
     }
 
-    /// Writes the line, now or as of a moment that has just been read.
+    /// Counts the request and writes its line, now or as of a moment that has just been read.
     pub(crate) fn finish(&self, outcome: Outcome, now: Option<Duration>) {
         let duration = now.unwrap_or_else(|| self.elapsed());
-        self.settings.finish(&self.record(outcome, duration), self.started + duration, &self.span);
+        let route = self.route();
+        let counted = Counted {
+            route: &route,
+            method: &self.method,
+            status: self.answer.map(|answer| answer.status),
+            outcome,
+            duration,
+            time_to_first_byte: self.time_to_first_byte(outcome, duration),
+            request_bytes: self.request_bytes,
+            response_bytes: self.sent,
+        };
+        self.settings.meter.count(&counted, self.started + duration);
+        // Nobody may want more than that.
+        if self.settings.wants_records() {
+            self.settings.tell(&self.record(route, outcome, duration), &self.span);
+        }
     }
 
-    fn record(&self, outcome: Outcome, duration: Duration) -> Record {
-        let noted = self.notes.read(Noted::clone);
-        let route = noted.route.or_else(|| self.route.clone()).unwrap_or(Cow::Borrowed("unmatched"));
-        let answer = self.answer.unwrap_or_default();
+    fn route(&self) -> Cow<'static, str> {
+        let noted = self.notes.read(|noted| noted.route.clone());
+        noted.or_else(|| self.route.clone()).map_or(Cow::Borrowed("unmatched"), clean)
+    }
+
+    fn time_to_first_byte(&self, outcome: Outcome, duration: Duration) -> Option<Duration> {
         // An answer without a body is all there at once.
         let whole = matches!(outcome, Outcome::Answered | Outcome::Refused).then_some(duration);
+        self.first_byte.or(whole)
+    }
+
+    fn record(&self, route: Cow<'static, str>, outcome: Outcome, duration: Duration) -> Record {
+        let noted = self.notes.read(Noted::clone);
+        let answer = self.answer.unwrap_or_default();
         Record {
-            route: clean(route),
+            route,
             method: self.method.clone(),
             status: self.answer.map(|answer| answer.status),
             outcome,
@@ -167,7 +191,7 @@ impl Draft {
             idempotency: noted.idempotency.map(clean),
             correlation_id: self.correlation_id.clone(),
             duration,
-            time_to_first_byte: self.first_byte.or(whole),
+            time_to_first_byte: self.time_to_first_byte(outcome, duration),
             request_bytes: self.request_bytes,
             response_bytes: self.sent,
         }

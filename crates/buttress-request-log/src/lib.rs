@@ -2,6 +2,7 @@
 
 mod body;
 mod clean;
+mod counted;
 mod draft;
 mod event;
 mod future;

@@ -12,9 +12,10 @@ use crate::{
 
 /// The line of one request, still to be written: when the request ends, or else when this is dropped.
 ///
-/// Nothing is left in it once it has been written.
+/// Nothing is left in it once it has been written. Boxed, as it goes from the future into the body, and with both through
+/// every layer above.
 #[derive(Debug, Default)]
-pub(crate) struct Line(Option<Draft>);
+pub(crate) struct Line(Option<Box<Draft>>);
 
 /// A part of the inner service is running. If this is dropped by its panic, that is the end of the request.
 pub(crate) struct Watched<'a>(&'a mut Line);
@@ -24,12 +25,12 @@ impl Line {
     pub(crate) fn open<B>(settings: &Arc<Settings>, request: &mut Request<B>) -> Self {
         let notes = request.extensions_mut().get_or_insert_default::<Notes>().clone();
         let id = request.extensions().get().cloned();
-        Self(Some(Draft::new(settings.clone(), notes, id, request.method(), request.headers())))
+        Self(Some(Box::new(Draft::new(settings.clone(), notes, id, request.method(), request.headers()))))
     }
 
     /// Asks the layer's settings for the route.
     pub(crate) fn find_route<B>(&mut self, request: Request<B>) -> Request<B> {
-        let Some(find) = self.0.as_ref().and_then(Draft::route_finder) else { return request };
+        let Some(find) = self.0.as_ref().and_then(|draft| draft.route_finder()) else { return request };
         let (parts, body) = request.into_parts();
         let watched = self.watch();
         let route = find(&parts);

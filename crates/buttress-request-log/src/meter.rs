@@ -12,7 +12,7 @@ use metrics::{
 
 use tokio::time::Instant;
 
-use crate::{Outcome, Record};
+use crate::{Outcome, counted::Counted};
 
 const REQUESTS: &str = "buttress_requests_total";
 const DURATION: &str = "buttress_request_duration_seconds";
@@ -71,27 +71,27 @@ struct Series {
 
 impl Meter {
     /// Counts a request that ended at this moment.
-    pub(crate) fn count(&self, record: &Record, now: Instant) {
-        let series = self.series(record, now);
+    pub(crate) fn count(&self, request: &Counted<'_>, now: Instant) {
+        let series = self.series(request, now);
         series.requests.increment(1);
-        series.duration.record(record.duration.as_secs_f64());
-        if let Some(time) = record.time_to_first_byte {
+        series.duration.record(request.duration.as_secs_f64());
+        if let Some(time) = request.time_to_first_byte {
             series.first_byte.record(time.as_secs_f64());
         }
-        if let Some(bytes) = record.request_bytes {
+        if let Some(bytes) = request.request_bytes {
             series.request_bytes.increment(bytes);
         }
-        series.response_bytes.increment(record.response_bytes);
+        series.response_bytes.increment(request.response_bytes);
     }
 
-    fn series(&self, record: &Record, now: Instant) -> Arc<Series> {
-        let kind = Kind::of(record);
+    fn series(&self, request: &Counted<'_>, now: Instant) -> Arc<Series> {
+        let kind = Kind::of(request);
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let known = find(&routes, within(&routes, &record.route), kind);
+        let known = find(&routes, within(&routes, request.route), kind);
         drop(routes);
         match known {
             Some(series) if now.duration_since(series.since) < FRESH => series,
-            known => self.renew(&record.route, kind, known, now),
+            known => self.renew(request.route, kind, known, now),
         }
     }
 
@@ -142,8 +142,8 @@ impl Series {
 }
 
 impl Kind {
-    fn of(record: &Record) -> Self {
-        Self { method: method(&record.method), status: class(record.status), outcome: record.outcome }
+    fn of(request: &Counted<'_>) -> Self {
+        Self { method: method(request.method), status: class(request.status), outcome: request.outcome }
     }
 }
 
@@ -177,16 +177,16 @@ fn describe() {
 
 /// Callers can make up methods: those beyond the standard are one.
 fn method(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        "CONNECT" => "CONNECT",
-        "TRACE" => "TRACE",
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
         _ => OTHER,
     }
 }

@@ -2,11 +2,11 @@
 
 use tokio::time::Instant;
 
-use crate::Record;
+use crate::counted::Counted;
 
 #[derive(Default)]
 pub(crate) struct Meter;
 
 impl Meter {
-    pub(crate) fn count(&self, _: &Record, _: Instant) {}
+    pub(crate) fn count(&self, _: &Counted<'_>, _: Instant) {}
 }

@@ -1,8 +1,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::request::Parts;
-use tokio::time::Instant;
-use tracing::{Level, Span};
+use tracing::{Level, Span, level_filters::LevelFilter};
 
 use crate::{Record, event, meter::Meter, site::Sites};
 
@@ -28,9 +27,17 @@ pub(crate) enum Severity {
 }
 
 impl Settings {
-    /// Counts a request that ended at this moment, writes its line and tells the hook.
-    pub(crate) fn finish(&self, record: &Record, now: Instant, span: &Span) {
-        self.meter.count(record, now);
+    /// Whether a record would be looked at.
+    pub(crate) fn wants_records(&self) -> bool {
+        self.hook.is_some()
+            || match &self.severity {
+                Severity::Fixed(level) => self.sites.at(*level).is_enabled(),
+                Severity::By(_) => anybody_listens(),
+            }
+    }
+
+    /// Writes the line of a request that has ended and tells the hook.
+    pub(crate) fn tell(&self, record: &Record, span: &Span) {
         self.write("request_finished", record, span);
         if let Some(hook) = &self.hook {
             hook(record);
@@ -47,6 +54,11 @@ impl Settings {
             event::write(site, message, record, span);
         }
     }
+}
+
+/// Whether there is a subscriber that wants anything at all.
+pub(crate) fn anybody_listens() -> bool {
+    LevelFilter::current() != LevelFilter::OFF
 }
 
 impl Default for Settings {

@@ -1,11 +1,11 @@
 //! The requests of an event source, one for each attempt and each redirect on its way.
 
 use http::{
-    HeaderName, HeaderValue, Request, Response, Uri,
+    HeaderValue, Request, Response, Uri,
     header::{ACCEPT, CACHE_CONTROL, LOCATION},
 };
 
-use crate::{EventSourceError, EventSourceErrorKind as Kind, redirect};
+use crate::{EventSourceError, EventSourceErrorKind as Kind, head::LAST_EVENT_ID, redirect};
 
 /// What the caller asks for, and where the way there has led so far.
 #[derive(Debug)]
@@ -77,7 +77,5 @@ impl<B> Attempt<B> {
         Ok(())
     }
 }
-
-pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 const MAX_REDIRECTS: u8 = 10;

@@ -46,20 +46,33 @@ impl Block {
         }
     }
 
-    #[inline]
     pub(crate) fn set_name(&mut self, name: &[u8]) {
         self.len += name.len();
         self.name = Small::decode(name);
     }
 
-    /// Without effect when it holds NUL (SSE-9).
+    /// [`set_name`](Self::set_name), decoded already.
     #[inline]
+    pub(crate) fn put_name(&mut self, name: Small) {
+        self.len += name.len();
+        self.name = name;
+    }
+
+    /// Without effect when it holds NUL (SSE-9).
     pub(crate) fn set_id(&mut self, id: &[u8]) {
         self.len += id.len();
         if !id.contains(&0) {
             self.id = Small::decode(id);
             self.has_id = true;
         }
+    }
+
+    /// [`set_id`](Self::set_id), decoded already and without NUL.
+    #[inline]
+    pub(crate) fn put_id(&mut self, id: Small) {
+        self.len += id.len();
+        self.id = id;
+        self.has_id = true;
     }
 
     /// Bytes received for it; it holds no more.

@@ -2,7 +2,7 @@ use std::{
     convert::Infallible,
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -36,6 +36,7 @@ pin_project! {
         reader: Option<Reader>,
         phase: Phase,
         retry: Duration,
+        heartbeat: Heartbeat,
         reset: Option<Make>,
         #[pin]
         silence: Silence,
@@ -60,12 +61,12 @@ pub(crate) struct Manner {
 impl EventBody {
     pub(crate) fn new(reader: Reader, lost: bool, manner: Manner) -> Self {
         let Manner { retry, heartbeat, reset } = manner;
-        let silence = Silence::new(heartbeat);
-        Self { reader: Some(reader), phase: Phase::Opening { lost }, retry, reset, silence }
+        let silence = Silence::new(&heartbeat);
+        Self { reader: Some(reader), phase: Phase::Opening { lost }, retry, heartbeat, reset, silence }
     }
 
     fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut this = self.project();
+        let this = self.project();
         let Some(reader) = this.reader else {
             return Poll::Ready(None);
         };
@@ -86,7 +87,7 @@ impl EventBody {
         let bytes = match step {
             Step::Event(bytes) | Step::Beat(bytes) => bytes,
             Step::Overtaken => reset(this.reset.as_ref()),
-            Step::Wait => ready!(this.silence.as_mut().poll(cx)),
+            Step::Wait => return this.silence.poll(this.heartbeat, cx).map(Some),
             Step::Last(bytes) => {
                 *this.reader = None;
                 bytes
@@ -138,4 +139,17 @@ pub(crate) fn reset(make: Option<&Make>) -> Bytes {
 /// return together.
 pub(crate) fn parting(retry: Duration) -> Bytes {
     Event::empty().retry(retry.saturating_add(up_to(retry))).encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_stream_costs_at_most_512_bytes() {
+        let body = size_of::<EventBody>() + size_of::<Option<Waker>>();
+        assert!(body <= 512, "{body}");
+    }
 }

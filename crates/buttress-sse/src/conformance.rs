@@ -23,8 +23,9 @@ mod time;
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use bytes::Bytes;
+use futures_core::Stream;
 
-use crate::{Claim, Cursor, EventLog, Excerpt, StreamKey, Written};
+use crate::{Claim, Cursor, EventLog, Excerpt, StreamKey, StreamState, Written};
 
 /// How the log under test is set up.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +100,10 @@ impl<L: EventLog> Law<'_, L> {
         self.log.read(key, after, most).await.expect("the log answers").expect("the stream is known")
     }
 
+    fn tail(&self, key: &StreamKey, after: &Cursor, seen: StreamState) -> Tail<L> {
+        Tail(Box::pin(self.log.tail(key, after, seen, MOST)))
+    }
+
     fn assert_events(&self, excerpt: &Excerpt, from: &Cursor, last: u64) {
         let expected: Vec<_> = (from.offset() + 1..=last).map(event).collect();
         assert_eq!((&excerpt.from, excerpt.last), (from, last), "the part that is kept");
@@ -118,6 +123,28 @@ fn event(offset: u64) -> Bytes {
     format!("data: {offset}\n\n").into()
 }
 
-async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+/// The most events in one item of a tail of this law.
+const MOST: usize = 2;
+
+/// One reader's subscription.
+struct Tail<L: EventLog>(Pin<Box<L::Tail>>);
+
+impl<L: EventLog> Tail<L> {
+    /// Whether there is nothing now.
+    async fn is_silent(&mut self) -> bool {
+        poll_fn(|cx| Poll::Ready(self.0.as_mut().poll_next(cx).is_pending())).await
+    }
+
+    async fn next(&mut self) -> Option<Excerpt> {
+        let item = poll_fn(|cx| self.0.as_mut().poll_next(cx)).await;
+        item.map(|item| item.expect("the log answers"))
+    }
+
+    async fn news(&mut self) -> Excerpt {
+        self.next().await.expect("the stream goes on")
+    }
+
+    async fn is_over(&mut self) -> bool {
+        self.next().await.is_none()
+    }
 }

@@ -52,6 +52,12 @@ impl Cursor {
         Self::new(self.epoch.clone(), offset)
     }
 
+    /// On to the next event.
+    #[cfg(feature = "resume")]
+    pub(crate) fn advance(&mut self) {
+        self.offset += 1;
+    }
+
     /// How many events of its stream lie at or before it; 0 is before the first.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -106,6 +112,38 @@ impl FromStr for Cursor {
         }
         let offset = digits.parse().map_err(|_| MalformedCursor(()))?;
         Ok(Self { epoch: Epoch::parse(epoch)?, offset })
+    }
+}
+
+/// The text of a cursor that moves on by one event at a time.
+#[derive(Debug)]
+pub(crate) struct IdText {
+    text: Vec<u8>,
+    /// Where the offset begins.
+    digits: usize,
+}
+
+impl IdText {
+    pub(crate) fn new(cursor: &Cursor) -> Self {
+        Self { text: cursor.to_string().into(), digits: cursor.epoch().len() + 1 }
+    }
+
+    /// On to the next event.
+    #[inline]
+    pub(crate) fn count(&mut self) {
+        for digit in self.text[self.digits..].iter_mut().rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                return;
+            }
+            *digit = b'0';
+        }
+        self.text.insert(self.digits, b'1');
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.text
     }
 }
 
@@ -186,6 +224,17 @@ mod tests {
             assert_eq!(cursor.write(&mut [0; Cursor::MAX_LEN]), text.as_bytes());
             assert!(text.len() <= Cursor::MAX_LEN);
             assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+        }
+    }
+
+    // SSE-50
+    #[test]
+    fn the_text_of_a_cursor_counts_along() {
+        let cursor = Cursor::new(epoch(), 0);
+        let mut text = IdText::new(&cursor);
+        for offset in 1..=1_100 {
+            text.count();
+            assert_eq!(text.as_bytes(), cursor.at(offset).to_string().as_bytes());
         }
     }
 

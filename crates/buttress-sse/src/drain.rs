@@ -70,11 +70,12 @@ impl Place {
         self.drain.is_draining()
     }
 
-    /// Sees to it that a drain wakes this waker, until it is replaced by another.
-    pub(crate) fn wait(&mut self, waker: &Waker) {
+    /// Sees to it that a drain wakes this waker, until it is replaced by another. Whether there is one already.
+    pub(crate) fn wait(&mut self, waker: &Waker) -> bool {
         let replaced = lock(&self.drain.0.waiters).wait(&mut self.slot, waker);
         // Wakers run foreign code when they are dropped: no lock is held here.
         drop(replaced);
+        self.is_draining()
     }
 }
 

@@ -1,37 +1,89 @@
-//! The wire form of one block of fields, written in one exact allocation (pure).
+//! The wire form of one block of fields (pure).
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use memchr::memchr2;
 
 /// What one block may carry; nothing in it is trusted to hold no line end but `id` and `name`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Block<'a> {
-    pub(crate) comment: Option<&'a [u8]>,
-    pub(crate) retry: Option<Duration>,
+    pub(crate) aside: Option<&'a Aside>,
     pub(crate) id: Option<&'a [u8]>,
     pub(crate) name: Option<&'a [u8]>,
     pub(crate) data: Option<&'a [u8]>,
 }
 
+/// What few blocks carry, before everything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aside {
+    pub(crate) comment: Option<Cow<'static, str>>,
+    pub(crate) retry: Option<Duration>,
+}
+
 impl Block<'_> {
-    /// The block and the blank line that ends it.
+    /// The block and the blank line that ends it, in one exact allocation.
+    #[inline]
+    #[expect(clippy::slow_vector_initialization, reason = "zeros from the system take longer for so little")]
     pub(crate) fn encode(self) -> Bytes {
-        let Self { comment, retry, id, name, data } = self;
-        let mut digits = [0; DIGITS];
-        let retry = retry.map(|wait| decimal(millis(wait), &mut digits));
-        let (comment_len, data_len) = (text_len(COMMENT, comment), text_len(DATA, data));
-        let len = comment_len + line_len(RETRY, retry) + line_len(ID, id) + line_len(NAME, name) + data_len + 1;
-        let mut out = Vec::with_capacity(len);
-        put_text(&mut out, COMMENT, comment, comment_len);
-        put_line(&mut out, RETRY, retry);
+        let block = Measured::new(self);
+        let mut out = Vec::with_capacity(block.len);
+        out.resize(block.len, 0);
+        block.write(&mut out);
+        Bytes::from(out)
+    }
+}
+
+/// A block of which it is known how long it gets.
+pub(crate) struct Measured<'a> {
+    block: Block<'a>,
+    data: usize,
+    /// Of the block and the blank line that ends it.
+    pub(crate) len: usize,
+}
+
+impl<'a> Measured<'a> {
+    #[inline]
+    pub(crate) fn new(block: Block<'a>) -> Self {
+        let Block { aside, id, name, data } = block;
+        let data = text_len(DATA, data);
+        let len = aside.map_or(0, Aside::len) + line_len(ID, id) + line_len(NAME, name) + data + 1;
+        Self { block, data, len }
+    }
+
+    /// Fills `out`, which has just that length.
+    #[inline]
+    pub(crate) fn write(self, mut out: &mut [u8]) {
+        let Block { aside, id, name, data } = self.block;
+        if let Some(aside) = aside {
+            aside.write(&mut out);
+        }
         put_line(&mut out, ID, id);
         put_line(&mut out, NAME, name);
-        put_text(&mut out, DATA, data, data_len);
-        out.push(b'\n');
-        debug_assert_eq!(out.len(), len, "reserved exactly");
-        Bytes::from(out)
+        put_text(&mut out, DATA, data, self.data);
+        out.put_u8(b'\n');
+        debug_assert!(out.is_empty(), "measured exactly");
+    }
+}
+
+impl Aside {
+    #[cold]
+    fn len(&self) -> usize {
+        let retry = self.retry.map_or(0, |wait| RETRY.len() + decimal(millis(wait), &mut [0; DIGITS]).len() + 1);
+        text_len(COMMENT, self.comment()) + retry
+    }
+
+    #[cold]
+    fn write(&self, out: &mut &mut [u8]) {
+        let comment = self.comment();
+        put_text(out, COMMENT, comment, text_len(COMMENT, comment));
+        if let Some(wait) = self.retry {
+            put_line(out, RETRY, Some(decimal(millis(wait), &mut [0; DIGITS])));
+        }
+    }
+
+    fn comment(&self) -> Option<&[u8]> {
+        self.comment.as_ref().map(|comment| comment.as_bytes())
     }
 }
 
@@ -43,40 +95,83 @@ fn millis(wait: Duration) -> u64 {
 /// `number` in base ten, without leading zeros, at the end of `buffer`.
 pub(crate) fn decimal(mut number: u64, buffer: &mut [u8; DIGITS]) -> &[u8] {
     let mut at = DIGITS;
-    loop {
-        at -= 1;
-        // Below ten, so it fits.
-        buffer[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &buffer[at..];
-        }
+    while number >= 10 {
+        at -= 2;
+        // Below a hundred, so it fits.
+        buffer[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+        number /= 100;
     }
+    if number > 0 || at == DIGITS {
+        at -= 1;
+        buffer[at] = b'0' + number as u8;
+    }
+    &buffer[at..]
 }
+
+/// Two digits for each number below a hundred.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
 
 fn line_len(label: &[u8], value: Option<&[u8]>) -> usize {
     value.map_or(0, |value| label.len() + value.len() + 1)
 }
 
+#[inline(always)]
 fn text_len(label: &[u8], text: Option<&[u8]>) -> usize {
-    Lines(text).map(|line| line_len(label, Some(line))).sum()
-}
-
-fn put_line(out: &mut Vec<u8>, label: &[u8], value: Option<&[u8]>) {
-    if let Some(value) = value {
-        out.extend_from_slice(label);
-        out.extend_from_slice(value);
-        out.push(b'\n');
+    match text {
+        None => 0,
+        Some(line) if !has_line_end(line) => line_len(label, text),
+        text => lines_len(label, text),
     }
 }
 
-fn put_text(out: &mut Vec<u8>, label: &[u8], text: Option<&[u8]>, len: usize) {
+/// Looks at all of it, and so is done sooner with the texts of most events than a search.
+#[inline]
+fn has_line_end(text: &[u8]) -> bool {
+    let is_in = |end: u8, step: &[u8; STEP]| step.iter().fold(false, |any, byte| any | (*byte == end));
+    let in_step = |step| is_in(b'\r', step) | is_in(b'\n', step);
+    match text.last_chunk() {
+        Some(last) if text.len() <= SHORT => {
+            text.as_chunks().0.iter().fold(in_step(last), |any, step| any | in_step(step))
+        }
+        _ => memchr2(b'\r', b'\n', text).is_some(),
+    }
+}
+
+#[cold]
+fn lines_len(label: &[u8], text: Option<&[u8]>) -> usize {
+    Lines(text).map(|line| line_len(label, Some(line))).sum()
+}
+
+#[inline(always)]
+fn put_line(out: &mut &mut [u8], label: &[u8], value: Option<&[u8]>) {
+    if let Some(value) = value {
+        out.put_slice(label);
+        out.put_slice(value);
+        out.put_u8(b'\n');
+    }
+}
+
+#[inline(always)]
+fn put_text(out: &mut &mut [u8], label: &[u8], text: Option<&[u8]>, len: usize) {
     // A second line always makes the text longer, so this is one, which need not be searched again.
     if len == line_len(label, text) {
         put_line(out, label, text);
     } else {
-        Lines(text).for_each(|line| put_line(out, label, Some(line)));
+        put_lines(out, label, text);
     }
+}
+
+#[cold]
+fn put_lines(out: &mut &mut [u8], label: &[u8], text: Option<&[u8]>) {
+    Lines(text).for_each(|line| put_line(out, label, Some(line)));
 }
 
 /// The lines of a text, whichever of CR, LF and CRLF ends them. A text that ends in one has an
@@ -96,6 +191,12 @@ impl<'a> Iterator for Lines<'a> {
         Some(&text[..end])
     }
 }
+
+/// Bytes that are looked at together.
+const STEP: usize = 16;
+
+/// Up to here looking at a text costs less than the call of a search.
+const SHORT: usize = 128;
 
 /// Digits of `u64::MAX`.
 pub(crate) const DIGITS: usize = 20;

@@ -2,7 +2,10 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{Cursor, EventId, EventName, encode::Block};
+use crate::{
+    Cursor, EventId, EventName,
+    encode::{Aside, Block, DIGITS},
+};
 
 /// One event on its way out.
 ///
@@ -22,8 +25,7 @@ use crate::{Cursor, EventId, EventName, encode::Block};
 #[must_use]
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    comment: Option<Cow<'static, str>>,
-    retry: Option<Duration>,
+    aside: Option<Box<Aside>>,
     id: Option<EventId>,
     name: Option<EventName>,
     data: Option<Cow<'static, [u8]>>,
@@ -69,19 +71,22 @@ impl Event {
     }
 
     /// Tells the reader how long to wait before it reconnects, in whole milliseconds.
-    pub fn retry(self, wait: Duration) -> Self {
-        Self { retry: Some(wait), ..self }
+    pub fn retry(mut self, wait: Duration) -> Self {
+        self.aside.get_or_insert_default().retry = Some(wait);
+        self
     }
 
     /// Adds a comment, which a reader skips.
-    pub fn comment(self, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { comment: Some(text.into()), ..self }
+    pub fn comment(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.aside.get_or_insert_default().comment = Some(text.into());
+        self
     }
 
     /// The event as it goes over the wire, with the blank line that ends it.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        self.block(self.id.as_ref().map(|id| id.as_str().as_bytes())).encode()
+        let mut digits = [0; DIGITS];
+        self.block(self.id.as_ref().map(|id| id.text(&mut digits))).encode()
     }
 
     /// [`encode`](Self::encode), with `cursor` as the id.
@@ -96,12 +101,11 @@ impl Event {
         self.block(None).encode()
     }
 
-    fn block<'a>(&'a self, id: Option<&'a [u8]>) -> Block<'a> {
+    pub(crate) fn block<'a>(&'a self, id: Option<&'a [u8]>) -> Block<'a> {
         // In full, so that a new field asks for a decision here.
-        let Self { comment, retry, id: _, name, data } = self;
+        let Self { aside, id: _, name, data } = self;
         Block {
-            comment: comment.as_ref().map(|text| text.as_bytes()),
-            retry: *retry,
+            aside: aside.as_deref(),
             id,
             name: name.as_ref().map(|name| name.as_str().as_bytes()),
             data: data.as_deref(),

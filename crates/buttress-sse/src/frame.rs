@@ -9,6 +9,7 @@ use crate::{
     edge::Edge,
     line::{self, Field},
     partial::Partial,
+    plain::Limits,
     small::Small,
 };
 
@@ -44,8 +45,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
-    max_line: usize,
-    max_event: usize,
+    limits: Limits,
     edge: Edge,
     partial: Partial,
     block: Block,
@@ -75,8 +75,7 @@ impl Decoder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            max_line: Self::DEFAULT_MAX_LINE,
-            max_event: Self::DEFAULT_MAX_EVENT,
+            limits: Limits { line: Self::DEFAULT_MAX_LINE, event: Self::DEFAULT_MAX_EVENT },
             edge: Edge::default(),
             partial: Partial::default(),
             block: Block::default(),
@@ -88,14 +87,16 @@ impl Decoder {
 
     /// The most bytes that a line with a known field may have, its end not counted.
     #[must_use]
-    pub fn max_line(self, bytes: usize) -> Self {
-        Self { max_line: bytes, ..self }
+    pub fn max_line(mut self, bytes: usize) -> Self {
+        self.limits.line = bytes;
+        self
     }
 
     /// The most bytes that the lines of one event may have together, without their field names.
     #[must_use]
-    pub fn max_event(self, bytes: usize) -> Self {
-        Self { max_event: bytes, ..self }
+    pub fn max_event(mut self, bytes: usize) -> Self {
+        self.limits.event = bytes;
+        self
     }
 
     /// A decoder for a stream that goes on after this id.
@@ -115,8 +116,18 @@ impl Decoder {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        if chunk.is_empty() {
+            return Ok(None);
+        }
         if self.edge.matters() && self.edge.step_over(chunk) {
             self.partial = Partial::Skipped(Field::Unknown);
+        }
+        if !self.partial.has_begun() {
+            let plain = self.block.take_plain(chunk, self.limits);
+            chunk.advance(plain.used);
+            if plain.is_event {
+                return Ok(Some(Frame::Message(self.block.end(&mut self.last_id))));
+            }
         }
         let (found, used) = self.scan(chunk);
         chunk.advance(used);
@@ -133,8 +144,8 @@ impl Decoder {
     /// last id and the reconnection time stay.
     pub fn restart(&mut self) {
         let last_id = mem::take(&mut self.last_id);
-        let Self { max_line, max_event, retry, .. } = *self;
-        *self = Self { max_line, max_event, last_id, retry, ..Self::new() };
+        let Self { limits, retry, .. } = *self;
+        *self = Self { limits, last_id, retry, ..Self::new() };
     }
 
     /// The last id of the frames so far, empty if there is none: what a reconnect sends as
@@ -157,7 +168,7 @@ impl Decoder {
         while at < bytes.len() {
             let start = at;
             let Some(len) = line_len(&bytes[start..]) else {
-                return (self.partial.push(&bytes[start..], self.max_line).map(|()| Found::Nothing), bytes.len());
+                return (self.partial.push(&bytes[start..], self.limits.line).map(|()| Found::Nothing), bytes.len());
             };
             let end = start + len;
             at = self.line_end(bytes, end);
@@ -193,7 +204,7 @@ impl Decoder {
 
     /// The end of a line whose beginning came in earlier chunks.
     fn rest_of_line(&mut self, piece: &[u8]) -> Result<Found, DecodeErrorKind> {
-        self.partial.push(piece, self.max_line)?;
+        self.partial.push(piece, self.limits.line)?;
         match mem::take(&mut self.partial) {
             Partial::Held(line) => {
                 let line = Bytes::from(line);
@@ -215,7 +226,7 @@ impl Decoder {
         match field {
             Field::Comment => return Ok(Found::Comment),
             Field::Unknown => return Ok(Found::Nothing),
-            _ if line.len() > self.max_line => return Err(DecodeErrorKind::LineTooLong),
+            _ if line.len() > self.limits.line => return Err(DecodeErrorKind::LineTooLong),
             Field::Data => self.block.push_data(source.slice(start + value..end)),
             Field::Name => self.block.set_name(&line[value..]),
             Field::Id => self.block.set_id(&line[value..]),
@@ -225,7 +236,7 @@ impl Decoder {
                 return Ok(if wait.is_some() { Found::Retry } else { Found::Nothing });
             }
         }
-        if self.block.len() > self.max_event {
+        if self.block.len() > self.limits.event {
             return Err(DecodeErrorKind::EventTooLong);
         }
         Ok(Found::Nothing)
@@ -243,8 +254,8 @@ impl Decoder {
     #[cold]
     fn fail(&mut self, kind: DecodeErrorKind) -> DecodeError {
         let limit = match kind {
-            DecodeErrorKind::LineTooLong => self.max_line,
-            DecodeErrorKind::EventTooLong => self.max_event,
+            DecodeErrorKind::LineTooLong => self.limits.line,
+            DecodeErrorKind::EventTooLong => self.limits.event,
         };
         *self.failed.insert(DecodeError { kind, limit })
     }

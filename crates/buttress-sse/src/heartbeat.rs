@@ -125,21 +125,20 @@ pin_project! {
     /// Measures the silence of one reader.
     #[derive(Debug)]
     pub(crate) struct Silence {
-        heartbeat: Heartbeat,
         // How long this silence may last; none for ever.
         limit: Option<Duration>,
         since: Option<Instant>,
         // Made at the first wait, and moved only when it fires: a busy stream leaves it alone.
         #[pin]
         sleep: Option<Sleep>,
-        // Until then the timer is set, for whoever polled it.
-        set: Option<Instant>,
+        // The timer is set for whoever waits.
+        set: bool,
     }
 }
 
 impl Silence {
-    pub(crate) fn new(heartbeat: Heartbeat) -> Self {
-        Self { limit: heartbeat.draw(), heartbeat, since: None, sleep: None, set: None }
+    pub(crate) fn new(heartbeat: &Heartbeat) -> Self {
+        Self { limit: heartbeat.draw(), since: None, sleep: None, set: false }
     }
 
     /// Notes that something has been written.
@@ -153,22 +152,31 @@ impl Silence {
     /// Notes that something has been written, and waits for the next silence to last too long. A timer that is set is
     /// left alone: where events come one by one, asking it each time would be most of the work.
     #[cfg(feature = "layer")]
-    pub(crate) fn begin(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
+    pub(crate) fn begin(mut self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
         self.as_mut().end();
-        if self.since < self.set {
+        if self.set && self.since < self.sleep.as_ref().map(Sleep::deadline) {
             return Poll::Pending;
         }
-        self.poll(cx)
+        self.poll(heartbeat, cx)
+    }
+
+    /// Waits on, nothing having been written. A timer that is set and has not fired is not asked again.
+    #[cfg(feature = "layer")]
+    pub(crate) fn go_on(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.set && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed()) {
+            return Poll::Pending;
+        }
+        self.poll(heartbeat, cx)
     }
 
     /// Another than before waits from now on.
     #[cfg(feature = "layer")]
     pub(crate) fn hand_over(self: Pin<&mut Self>) {
-        *self.project().set = None;
+        *self.project().set = false;
     }
 
-    /// The heartbeat, once the silence has lasted too long.
-    pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
+    /// The heartbeat, once the silence has lasted too long. With it the next silence begins.
+    pub(crate) fn poll(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut this = self.project();
         // Without an interval, or with one that no clock reaches, it lasts for ever.
         let Some(due) = this.since.zip(*this.limit).and_then(|(since, limit)| since.checked_add(limit)) else {
@@ -180,16 +188,19 @@ impl Silence {
         let Some(mut sleep) = this.sleep.as_pin_mut() else {
             return Poll::Pending;
         };
-        *this.set = Some(sleep.deadline());
+        *this.set = true;
         ready!(sleep.as_mut().poll(cx));
+        let now = Instant::now();
         // It may have been set for an earlier silence.
-        if Instant::now() < due {
+        if now < due {
             sleep.as_mut().reset(due);
-            *this.set = Some(due);
-            ready!(sleep.poll(cx));
+            ready!(sleep.as_mut().poll(cx));
         }
-        *this.limit = this.heartbeat.draw();
-        Poll::Ready(this.heartbeat.beat())
+        (*this.since, *this.limit, *this.set) = (Some(now), heartbeat.draw(), false);
+        if let Some(next) = this.limit.and_then(|limit| now.checked_add(limit)) {
+            sleep.reset(next);
+        }
+        Poll::Ready(heartbeat.beat())
     }
 }
 

@@ -13,7 +13,7 @@ mod border;
 pub mod conformance;
 mod cursor;
 mod decode_error;
-#[cfg(feature = "layer")]
+#[cfg(any(feature = "layer", feature = "resume"))]
 mod drain;
 mod edge;
 mod encode;
@@ -25,6 +25,7 @@ mod event_source_error;
 #[cfg(feature = "client")]
 mod follow;
 mod frame;
+mod head;
 mod heartbeat;
 #[cfg(feature = "layer")]
 mod heartbeats;
@@ -35,6 +36,7 @@ mod memory_log;
 mod message;
 mod name;
 mod partial;
+mod plain;
 mod publisher;
 #[cfg(feature = "client")]
 mod reconnect;
@@ -46,6 +48,7 @@ mod replay;
 mod resume;
 mod retention;
 mod ring;
+mod sheets;
 #[cfg(feature = "client")]
 mod signal;
 mod small;
@@ -61,7 +64,7 @@ pub use body::EventBody;
 pub use border::Border;
 pub use cursor::{Cursor, MalformedCursor, NoRandomness};
 pub use decode_error::{DecodeError, DecodeErrorKind};
-#[cfg(feature = "layer")]
+#[cfg(any(feature = "layer", feature = "resume"))]
 pub use drain::Drain;
 pub use event::Event;
 #[cfg(feature = "client")]
@@ -74,7 +77,7 @@ pub use heartbeat::{Heartbeat, InvalidHeartbeat};
 pub use heartbeats::{HeartbeatBody, HeartbeatFuture, HeartbeatLayer, Heartbeats, UnfinishedEvent};
 pub use log::{Claim, EventLog, Excerpt, StreamState, Written};
 pub use memory::{CreateError, CreateErrorKind, MemoryLog};
-pub use memory_log::MemoryWait;
+pub use memory_log::MemoryTail;
 pub use message::{Frame, Message};
 pub use name::{EventId, EventName, InvalidEvent, InvalidEventKind};
 pub use publisher::Publisher;

@@ -1,13 +1,15 @@
 use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
+use futures_core::Stream;
 
 use crate::{Cursor, StreamKey};
 
 /// Keeps the events of many streams, for readers that come back.
 ///
 /// A stream has one producer, who holds it under a lease, and any number of readers. Every
-/// operation is one atomic step, so that a store behind a network needs one round trip for it.
+/// operation is one atomic step, so that a store behind a network needs one round trip for it, and
+/// no call tells a time of day: leases and ages are counted by the log's own clock.
 /// An operation takes effect when it is called or while its future is polled, as the log likes;
 /// a future that is dropped leaves it done or not done, never half.
 ///
@@ -25,8 +27,8 @@ pub trait EventLog: Send + Sync + 'static {
     type Write: Future<Output = Result<Written, Self::Error>> + Send + 'static;
     /// The answer to [`read`](Self::read): `None` when no such stream is known, or no longer.
     type Read: Future<Output = Result<Option<Excerpt>, Self::Error>> + Send + 'static;
-    /// The answer to [`wait`](Self::wait).
-    type Wait: Future<Output = Result<(), Self::Error>> + Send + 'static;
+    /// What [`tail`](Self::tail) gives one after the other.
+    type Tail: Stream<Item = Result<Excerpt, Self::Error>> + Send + 'static;
 
     /// Begins a stream in the state [`Starting`](StreamState::Starting), if none is known by this
     /// key: of all who claim it at once, exactly one wins (SSE-60).
@@ -60,11 +62,18 @@ pub trait EventLog: Send + Sync + 'static {
     /// (SSE-46, SSE-48).
     fn read(&self, key: &StreamKey, after: Option<&Cursor>, most: usize) -> Self::Read;
 
-    /// Resolves as soon as a reader that stands at `after`, and has seen this state, finds something
-    /// new: an event, another state, or that the stream is gone.
+    /// Whatever is new to a reader that stands at `after` and has seen this state, for as long as it
+    /// reads: one subscription, not one for each event.
     ///
-    /// It may also resolve for no reason. Dropping it leaves nothing behind.
-    fn wait(&self, key: &StreamKey, after: &Cursor, seen: StreamState) -> Self::Wait;
+    /// Each item begins where the one before it ended, and has events, at most `most` (at least one),
+    /// or another state than was seen before. If what comes next is not all there any more, it is
+    /// not covered, and begins with the oldest that is kept. The end of a lease is news like any
+    /// other.
+    ///
+    /// It ends once the stream is gone, or finished and read to the end; after an error it may
+    /// end as well. It holds no more than one item ahead of its reader. Dropping it leaves nothing
+    /// behind.
+    fn tail(&self, key: &StreamKey, after: &Cursor, seen: StreamState, most: usize) -> Self::Tail;
 }
 
 /// Who got a stream.

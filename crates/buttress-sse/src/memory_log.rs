@@ -5,7 +5,7 @@ use std::{
     future::{Ready, ready},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use crate::{
     ring::Ring,
     stream::Stream,
     sync::lock,
-    tenure::{Change, News},
+    tenure::{Change, LOST, News},
 };
 
 /// Everything takes effect when it is called; nothing fails.
@@ -31,7 +31,7 @@ impl EventLog for MemoryLog {
     type Claim = Ready<Result<Claim, Infallible>>;
     type Write = Ready<Result<Written, Infallible>>;
     type Read = Ready<Result<Option<Excerpt>, Infallible>>;
-    type Wait = MemoryWait;
+    type Tail = MemoryTail;
 
     fn claim(&self, key: &StreamKey, start: &Cursor, lease: Duration) -> Self::Claim {
         ready(Ok(self.claim_at(key, start, lease, Instant::now())))
@@ -66,9 +66,14 @@ impl EventLog for MemoryLog {
         ready(Ok(found.map(|stream| stream.excerpt(after, most, now))))
     }
 
-    fn wait(&self, key: &StreamKey, after: &Cursor, seen: StreamState) -> MemoryWait {
-        let place = self.find(key, Instant::now()).map(|stream| Place { state: seen, stream, slot: None });
-        MemoryWait { place, after: after.clone(), lapse: None }
+    fn tail(&self, key: &StreamKey, after: &Cursor, seen: StreamState, most: usize) -> MemoryTail {
+        let found = self.find(key, Instant::now());
+        let place = found.map(|stream| {
+            // A position of another stream is as lost as one that was evicted.
+            let at = if after.is_of(&stream.epoch) { after.offset() } else { LOST };
+            Place { stream, at, seen, slot: None }
+        });
+        MemoryTail { place, most, lapse: None }
     }
 }
 
@@ -122,57 +127,65 @@ impl MemoryLog {
 }
 
 pin_project! {
-    /// Waits for news of a stream in a [`MemoryLog`].
+    /// What is new in a stream of a [`MemoryLog`], for one reader.
     ///
     /// # Cancel safety
     ///
     /// Dropping it gives its place among those who wait back.
     #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct MemoryWait {
-        // None when the stream is unknown.
+    #[must_use = "a stream does nothing unless it is polled"]
+    pub struct MemoryTail {
+        // None when no such stream is known, or no longer.
         place: Option<Place>,
-        after: Cursor,
+        most: usize,
+        // Made at the first wait, and moved only when it fires: each event renews the lease.
         #[pin]
         lapse: Option<Sleep>,
     }
 }
 
+/// Where a reader stands, and its slot among those who wait.
 #[derive(Debug)]
 struct Place {
     stream: Arc<Stream>,
-    state: StreamState,
+    at: u64,
+    seen: StreamState,
     slot: Option<usize>,
 }
 
-impl Future for MemoryWait {
-    type Output = Result<(), Infallible>;
+impl futures_core::Stream for MemoryTail {
+    type Item = Result<Excerpt, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        let Some(Place { stream, state, slot }) = this.place.as_mut() else {
-            return Poll::Ready(Ok(()));
+        let Some(place) = this.place.as_mut() else {
+            return Poll::Ready(None);
         };
         loop {
-            let seen = (&*this.after, *state);
-            let News::None(lapses) = stream.news(seen, slot, cx.waker(), Instant::now()) else {
-                return Poll::Ready(Ok(()));
+            let Place { stream, at, seen, slot } = &mut *place;
+            let lapses = match stream.news((*at, *seen), *this.most, slot, cx.waker(), Instant::now()) {
+                News::Some(excerpt) => {
+                    (*at, *seen) = (excerpt.from.offset() + excerpt.events.len() as u64, excerpt.state);
+                    return Poll::Ready(Some(Ok(excerpt)));
+                }
+                News::Gone => {
+                    *this.place = None;
+                    return Poll::Ready(None);
+                }
+                News::None(lapses) => lapses,
             };
             // An abandoned stream has nothing left to lapse.
-            let Some(lapses) = lapses.filter(|_| *state != StreamState::Abandoned) else {
+            let Some(lapses) = lapses.filter(|_| *seen != StreamState::Abandoned) else {
                 return Poll::Pending;
             };
-            match this.lapse.as_mut().as_pin_mut() {
-                Some(lapse) if lapse.deadline() == lapses => {}
-                Some(lapse) => lapse.reset(lapses),
-                None => this.lapse.set(Some(sleep_until(lapses))),
+            if this.lapse.is_none() {
+                this.lapse.set(Some(sleep_until(lapses)));
             }
-            let Some(lapse) = this.lapse.as_mut().as_pin_mut() else {
+            let Some(mut lapse) = this.lapse.as_mut().as_pin_mut() else {
                 return Poll::Pending;
             };
-            if lapse.poll(cx).is_pending() {
-                return Poll::Pending;
-            }
+            ready!(lapse.as_mut().poll(cx));
+            lapse.reset(lapses);
         }
     }
 }

@@ -1,5 +1,9 @@
 use std::{borrow::Cow, error::Error, fmt};
 
+use memchr::memchr3;
+
+use crate::encode::{DIGITS, decimal};
+
 /// The name of an event, which a browser hands to `addEventListener`.
 ///
 /// Never empty and without CR and LF, so that it cannot open another field (SSE-40).
@@ -68,10 +72,18 @@ impl fmt::Display for EventName {
 ///
 /// let event = Event::data("hello").id(EventId::new("17")?);
 /// assert_eq!(event.encode(), "id: 17\ndata: hello\n\n");
+/// assert_eq!(Event::data("hello").id(17.into()), event);
 /// # Ok::<(), buttress_sse::InvalidEvent>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct EventId(Cow<'static, str>);
+pub struct EventId(Form);
+
+/// A number is always held as one, so that equal ids are equal values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Form {
+    Number(u64),
+    Text(Cow<'static, str>),
+}
 
 impl EventId {
     /// An id made by the caller.
@@ -81,16 +93,36 @@ impl EventId {
     /// [`InvalidEventKind::Id`], when it holds CR, LF or NUL (a reader ignores an id with NUL).
     pub fn new(id: impl Into<Cow<'static, str>>) -> Result<Self, InvalidEvent> {
         let id = id.into();
-        if id.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        if memchr3(b'\r', b'\n', 0, id.as_bytes()).is_some() {
             return Err(InvalidEvent::new(InvalidEventKind::Id, "holds CR, LF or NUL"));
         }
-        Ok(Self(id))
+        let number = id.parse().ok().filter(|number| decimal(*number, &mut [0; DIGITS]) == id.as_bytes());
+        Ok(Self(number.map_or(Form::Text(id), Form::Number)))
     }
 
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The id as text, in `digits` if it is a number.
+    #[inline]
+    pub(crate) fn text<'a>(&'a self, digits: &'a mut [u8; DIGITS]) -> &'a [u8] {
+        match &self.0 {
+            Form::Number(number) => decimal(*number, digits),
+            Form::Text(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl From<u64> for EventId {
+    /// The number in base ten, without an allocation.
+    fn from(number: u64) -> Self {
+        Self(Form::Number(number))
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Form::Number(number) => number.fmt(f),
+            Form::Text(text) => text.fmt(f),
+        }
     }
 }
 

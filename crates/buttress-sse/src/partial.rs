@@ -25,19 +25,28 @@ impl Partial {
         let Self::Held(held) = self else {
             return Ok(());
         };
+        // What is held beyond its field's name has been found worth keeping.
+        if held.len() > LONGEST_NAME {
+            return keep(held, piece, max_line);
+        }
         // As many bytes as tell the field, before any other is copied.
         let head = piece.len().min((LONGEST_NAME + 1).saturating_sub(held.len()));
         held.extend_from_slice(&piece[..head]);
         match line::foresee(held) {
             Foresight::Open => {}
             Foresight::Skip(field) => *self = Self::Skipped(field),
-            Foresight::Keep if held.len() + (piece.len() - head) > max_line => {
-                return Err(DecodeErrorKind::LineTooLong);
-            }
-            Foresight::Keep => held.extend_from_slice(&piece[head..]),
+            Foresight::Keep => return keep(held, &piece[head..], max_line),
         }
         Ok(())
     }
+}
+
+fn keep(held: &mut Vec<u8>, piece: &[u8], max_line: usize) -> Result<(), DecodeErrorKind> {
+    if held.len() + piece.len() > max_line {
+        return Err(DecodeErrorKind::LineTooLong);
+    }
+    held.extend_from_slice(piece);
+    Ok(())
 }
 
 impl Default for Partial {

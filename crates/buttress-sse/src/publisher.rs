@@ -2,7 +2,7 @@ use std::{fmt, mem, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Cursor, Event, memory::Log, stream::Stream};
+use crate::{Cursor, Event, cursor::IdText, memory::Log, sheets::Sheets, stream::Stream};
 
 /// The only one who can publish to a stream of a [`MemoryLog`](crate::MemoryLog).
 ///
@@ -17,14 +17,17 @@ pub struct Publisher {
     log: Arc<Log>,
     key: Arc<str>,
     stream: Arc<Stream>,
-    /// Offset of the newest event.
+    /// Offset of the newest event, and the text of its id.
     last: u64,
+    id: IdText,
+    sheets: Sheets,
     closed: bool,
 }
 
 impl Publisher {
     pub(crate) fn new(log: Arc<Log>, key: Arc<str>, stream: Arc<Stream>) -> Self {
-        Self { log, key, stream, last: 0, closed: false }
+        let (id, sheets) = (IdText::new(&stream.cursor(0)), Sheets::default());
+        Self { log, key, stream, last: 0, id, sheets, closed: false }
     }
 
     /// Adds an event, with its cursor as the id, and returns the cursor.
@@ -61,11 +64,12 @@ impl Publisher {
         self.stream.cursor(self.last)
     }
 
+    #[inline(always)]
     fn number(&mut self, event: &Event) -> (Cursor, Bytes) {
         self.last += 1;
-        let cursor = self.cursor();
-        let frame = event.encode_at(&cursor);
-        (cursor, frame)
+        self.id.count();
+        let frame = self.sheets.encode(event.block(Some(self.id.as_bytes())));
+        (self.cursor(), frame)
     }
 
     fn close(&mut self, terminal: Option<Bytes>) {

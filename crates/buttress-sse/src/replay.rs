@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use crate::{
     Cursor, Event, EventBody, EventName, Heartbeat, MalformedCursor,
     body::Manner,
+    head::{self, LAST_EVENT_ID},
     heartbeat::Make,
     stream::{Reader, Start, Stream},
 };
@@ -104,9 +105,8 @@ impl Replay {
         let from = from.and_then(|cursor| HeaderValue::try_from(cursor).ok());
         let mut response = Response::new(self.into_body());
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        head::complete(headers);
         headers.insert(REPLAY_FROM, from.unwrap_or(HeaderValue::from_static(EARLIEST)));
         response
     }
@@ -157,5 +157,3 @@ pub const RESET: EventName = EventName::from_static("reset");
 pub const REPLAY_FROM: HeaderName = HeaderName::from_static("replay-from");
 
 pub(crate) const EARLIEST: &str = "earliest";
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-pub(crate) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

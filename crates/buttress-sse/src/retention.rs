@@ -9,7 +9,8 @@ use std::{error::Error, fmt, time::Duration};
 /// | [`age`](Self::age) of a finished stream | 10 minutes | it is forgotten |
 /// | [`streams`](Self::streams) of the log | 10 000 | the first that finished is forgotten; if none has, no new one |
 ///
-/// A live stream is never forgotten for its age. At worst a log holds `streams` times `bytes`.
+/// A live stream is never forgotten for its age. At worst a log holds `streams` times `bytes`, and up to 8 KiB more for
+/// each stream: its events lie side by side in pieces of up to 4 KiB, which go as a whole.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {

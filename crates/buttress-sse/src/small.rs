@@ -36,6 +36,32 @@ impl Small {
         }
     }
 
+    /// The text up to the line end in `line`, if that is short and plain: it ends in LF or CR with more bytes behind it,
+    /// fits in place, and is ASCII without NUL. Finds the end, checks and copies in one go.
+    #[inline]
+    pub(crate) fn plain(line: &[u8]) -> Option<Self> {
+        let mut bytes = [0; WORD * INLINE.div_ceil(WORD)];
+        let mut len = 0;
+        for (place, word) in bytes.chunks_exact_mut(WORD).zip(line.chunks_exact(WORD)) {
+            let word = u64::from_le_bytes(word.try_into().ok()?);
+            let end = zeros(word ^ every(b'\n')) | zeros(word ^ every(b'\r'));
+            // All of the word, or what comes before the line end.
+            let before = (end & end.wrapping_neg()) >> 7;
+            let text = word & before.wrapping_sub(1);
+            if (text | zeros(word) & before.wrapping_sub(1)) & every(0x80) != 0 {
+                return None;
+            }
+            place.copy_from_slice(&text.to_le_bytes());
+            if end != 0 {
+                len += end.trailing_zeros() as usize / 8;
+                let bytes = *bytes.first_chunk::<INLINE>()?;
+                return (len <= INLINE).then_some(Self(Form::Inline { len: len as u8, bytes }));
+            }
+            len += WORD;
+        }
+        None
+    }
+
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -76,6 +102,20 @@ fn inline(text: &[u8]) -> Option<[u8; INLINE]> {
     Some(bytes)
 }
 
+/// This byte in every place of a word.
+const fn every(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; WORD])
+}
+
+/// The highest bit of each byte that is zero, right for the lowest such byte and all below it.
+#[inline]
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(every(1)) & !word & every(0x80)
+}
+
+/// Bytes that are looked at together.
+const WORD: usize = 8;
+
 /// Room for a UUID, a cursor of this crate, and any name people choose; it makes 40 bytes of the whole.
 const INLINE: usize = 38;
 
@@ -90,6 +130,25 @@ mod tests {
             let small = Small::new(&text);
             assert_eq!((small.as_str(), small.as_bytes(), small.len()), (&*text, text.as_bytes(), len));
             assert_eq!(small, Small::decode(text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_plain_text_is_read_up_to_its_line_end() {
+        for len in 0..=INLINE {
+            let text = "x".repeat(len);
+            for end in ["\n", "\r", "\r\n"] {
+                let line = format!("{text}{end}data: more than enough to look at");
+                assert_eq!(Small::plain(line.as_bytes()), Some(Small::new(&text)), "{line:?}");
+            }
+        }
+        let long = "x".repeat(INLINE + 1) + "\n-------";
+        for other in ["", "a\n", "a\nb", "é\n-------", "a\0\n-------", "no end at all here", &long] {
+            assert_eq!(Small::plain(other.as_bytes()), None, "{other:?}");
+        }
+        // What comes after the line end is another line's.
+        for line in ["a\n\0\u{E9}-----", "\n\0\0\0\0\0\0\0"] {
+            assert!(Small::plain(line.as_bytes()).is_some(), "{line:?}");
         }
     }
 

@@ -30,13 +30,18 @@ pub(crate) enum Change {
     Finish(Option<Bytes>),
 }
 
-/// What a reader that waits is told.
+/// What a reader is told.
 #[derive(Debug)]
 pub(crate) enum News {
-    Some,
+    Some(Excerpt),
     /// None yet; look again when the lease lapses, if it does.
     None(Option<Instant>),
+    /// No more, ever.
+    Gone,
 }
+
+/// The offset of a position that no stream of this epoch has ever had.
+pub(crate) const LOST: u64 = u64::MAX;
 
 impl Tenure {
     fn new(lease: Duration, now: Instant) -> Self {
@@ -131,11 +136,14 @@ impl Stream {
     }
 
     pub(crate) fn excerpt(&self, after: Option<&Cursor>, most: usize, now: Instant) -> Excerpt {
-        let channel = lock(&self.channel);
+        let after = after.map(|cursor| if cursor.is_of(&self.epoch) { cursor.offset() } else { LOST });
+        self.excerpt_of(&lock(&self.channel), after, most, now)
+    }
+
+    fn excerpt_of(&self, channel: &Channel, after: Option<u64>, most: usize, now: Instant) -> Excerpt {
         let (first, last) = (channel.ring.first(), channel.ring.last());
-        let known = |cursor: &&Cursor| cursor.is_of(&self.epoch) && (first..=last + 1).contains(&(cursor.offset() + 1));
-        let known = after.filter(|cursor| cursor.offset() < u64::MAX).filter(known);
-        let next = known.map_or(first, |cursor| cursor.offset() + 1);
+        let known = after.filter(|after| (first - 1..=last).contains(after));
+        let next = known.map_or(first, |after| after + 1);
         let events = (next..=last).take(most.max(1)).map_while(|offset| match channel.ring.at(offset) {
             Slot::Held(event) => Some(event.clone()),
             Slot::Evicted | Slot::Ahead => None,
@@ -144,21 +152,25 @@ impl Stream {
         Excerpt { state, from: self.cursor(next - 1), covered: known.is_some(), events, last }
     }
 
-    /// Whether a reader that stands at `after` would find something; if not, `waker` is called
-    /// once it would. The waker that it replaces is dropped here, with no lock held.
+    /// What is new to a reader that stands at this offset and has seen this state; if nothing is, `waker` is called
+    /// once something is. The waker that it replaces is dropped here, with no lock held.
     pub(crate) fn news(
         &self,
-        seen: (&Cursor, StreamState),
+        (at, seen): (u64, StreamState),
+        most: usize,
         slot: &mut Option<usize>,
         waker: &Waker,
         now: Instant,
     ) -> News {
-        let (after, state) = seen;
         let mut channel = lock(&self.channel);
-        let forgotten = channel.tenure.as_ref().is_some_and(|tenure| tenure.forgotten);
-        let ahead = !after.is_of(&self.epoch) || after.offset() != channel.ring.last();
-        if forgotten || ahead || channel.finished || channel.state(now) != state {
-            return News::Some;
+        if channel.tenure.as_ref().is_some_and(|tenure| tenure.forgotten) {
+            return News::Gone;
+        }
+        if at != channel.ring.last() || channel.state(now) != seen {
+            return News::Some(self.excerpt_of(&channel, Some(at), most, now));
+        }
+        if channel.finished {
+            return News::Gone;
         }
         let until = channel.tenure.as_ref().and_then(|tenure| tenure.until);
         let replaced = channel.waiters.wait(slot, waker);

@@ -47,16 +47,18 @@ impl Waiters {
     }
 
     /// Takes the wakers of all who wait.
+    #[inline]
     pub(crate) fn take(&mut self) -> Woken {
-        let mut woken = Woken::default();
-        if self.waiting > 0 {
-            let mut wakers = self.slots.iter_mut().filter_map(Option::take);
-            woken.first = wakers.next();
-            woken.rest.reserve_exact(self.waiting - 1);
-            woken.rest.extend(wakers);
-            self.waiting = 0;
-        }
-        woken
+        if self.waiting == 0 { Woken::default() } else { self.take_some() }
+    }
+
+    fn take_some(&mut self) -> Woken {
+        let mut wakers = self.slots.iter_mut().filter_map(Option::take);
+        let first = wakers.next();
+        let mut rest = Vec::with_capacity(self.waiting - 1);
+        rest.extend(wakers);
+        self.waiting = 0;
+        Woken { first, rest }
     }
 
     #[cfg(test)]
@@ -66,6 +68,7 @@ impl Waiters {
 }
 
 impl Woken {
+    #[inline]
     pub(crate) fn wake(self) {
         if let Some(first) = self.first {
             first.wake();

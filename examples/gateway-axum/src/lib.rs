@@ -14,12 +14,12 @@ use axum::{
 use buttress_core::Notes;
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::EnvelopeLayer;
-use buttress_request_log::RequestLogLayer;
-use gateway_common::Gateway;
+use buttress_request_log::{Record, RequestLogLayer};
+use gateway_common::{Gateway, ReportLayer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// The whole stack, outermost first: correlation id, request log, envelope, who it is, limits, heartbeats of event
+/// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, heartbeats of event
 /// streams, routes.
 pub fn app(gateway: Gateway) -> Router {
     let identify = |State(gateway): State<Gateway>, request: Request| ready(gateway.identify(request));
@@ -41,7 +41,8 @@ pub fn app(gateway: Gateway) -> Router {
         .layer(map_request_with_state(gateway.clone(), identify))
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .layer(map_request(route))
-        .layer(RequestLogLayer::new())
+        .layer(RequestLogLayer::new().level_by(Record::severity))
+        .layer(ReportLayer)
         .layer(CorrelationLayer::new())
         .with_state(gateway)
 }

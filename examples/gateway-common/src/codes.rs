@@ -17,6 +17,14 @@ buttress_envelope::codes! {
     JOB_FAILED = "job_failed", 422;
     /// The job was stopped.
     JOB_CANCELLED = "job_cancelled", 422;
+    /// The idempotency key is not one, or there are several.
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", 400;
+    /// The idempotency key was used before, for another request.
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch", 422;
+    /// The first request with this idempotency key is still under way.
+    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress", 409, retryable;
+    /// The request was done, and its answer is kept no longer.
+    RESULT_EXPIRED = "result_expired", 409;
     /// It is not known whether a paid call took effect: a repetition could be paid twice.
     OPERATION_UNCERTAIN = "operation_uncertain", 409;
     /// The provider refuses the request; 422 where the user's own input is at fault.
@@ -27,6 +35,8 @@ buttress_envelope::codes! {
     PROVIDER_INSUFFICIENT_CREDIT = "provider_insufficient_credit", 502;
     /// The provider cannot be reached, or is broken.
     PROVIDER_UNAVAILABLE = "provider_unavailable", 503, retryable;
+    /// The provider fails so often that it is not asked for now.
+    CIRCUIT_OPEN = "circuit_open", 503, retryable;
     /// The provider did not answer in time.
     PROVIDER_TIMEOUT = "provider_timeout", 504, retryable;
     /// There is no room for another job now.
@@ -101,6 +111,56 @@ mod tests {
     use buttress_provider::{ProviderError, ProviderErrorKind as Kind};
 
     use super::*;
+
+    /// The contract of the gateway.
+    const PROMISED: [(&str, u16, bool); 30] = [
+        ("bad_request", 400, false),
+        ("validation_failed", 422, false),
+        ("unauthorized", 401, false),
+        ("forbidden", 403, false),
+        ("not_found", 404, false),
+        ("method_not_allowed", 405, false),
+        ("not_acceptable", 406, false),
+        ("payload_too_large", 413, false),
+        ("unsupported_media_type", 415, false),
+        ("idempotency_key_invalid", 400, false),
+        ("idempotency_mismatch", 422, false),
+        ("idempotency_in_progress", 409, true),
+        ("operation_uncertain", 409, false),
+        ("result_expired", 409, false),
+        ("job_not_finished", 409, true),
+        ("job_failed", 422, false),
+        ("job_cancelled", 422, false),
+        ("rate_limited", 429, true),
+        ("provider_rejected", 502, false),
+        ("provider_unauthorized", 502, false),
+        ("provider_insufficient_credit", 502, false),
+        ("provider_unavailable", 503, true),
+        ("circuit_open", 503, true),
+        ("store_unavailable", 503, true),
+        ("provider_timeout", 504, true),
+        ("internal", 500, false),
+        // Beside them, what a server says by itself.
+        ("request_timeout", 408, true),
+        ("gone", 410, false),
+        ("unavailable", 503, true),
+        ("timeout", 504, true),
+    ];
+
+    // ENV-2
+    #[test]
+    fn every_code_of_the_contract_is_in_the_catalogue_as_json() {
+        let catalogue = CATALOGUE.to_json();
+        let entries = catalogue.as_array().expect("a list");
+        for (code, status, retryable) in PROMISED {
+            let entry = entries.iter().find(|entry| entry["code"] == code).unwrap_or_else(|| panic!("{code}"));
+            assert_eq!(
+                (entry["status"].as_u64(), entry["retryable"].as_bool()),
+                (Some(status.into()), Some(retryable))
+            );
+            assert!(entry["meaning"].as_str().is_some_and(|meaning| !meaning.is_empty()), "{code}");
+        }
+    }
 
     #[test]
     fn what_the_provider_fails_with_is_in_the_catalogue() {

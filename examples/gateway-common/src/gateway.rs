@@ -13,6 +13,7 @@ use buttress_sse::{
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, Request, Response, request::Parts};
+use sentry::{Hub, SentryFutureExt};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info, info_span};
@@ -343,7 +344,7 @@ impl Gateway {
             gateway.watch(record, place)?;
             Ok(view)
         };
-        let started = self.0.tasks.spawn(work.in_current_correlation().in_current_span());
+        let started = self.0.tasks.spawn(work.in_current_correlation().in_current_span().bind_hub(Hub::current()));
         started.await.unwrap_or_else(|panic| {
             error!(error = %panic, "creating_a_job_panicked");
             Err(codes::internal())

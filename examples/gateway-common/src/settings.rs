@@ -11,6 +11,8 @@ use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
+use crate::reports;
+
 /// All that can be set about a gateway.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -58,6 +60,8 @@ pub struct Settings {
     pub envelope: Mode,
     /// `LOG`: how log lines look.
     pub log: LogFormat,
+    /// `SENTRY_DSN`: where errors and their breadcrumbs go; nowhere if unset.
+    pub sentry_dsn: Option<SecretString>,
     /// `SHUTDOWN_GRACE`: how long running requests may take to finish.
     pub shutdown_grace: Duration,
     /// `SIM_STEP`: the simulator's time for each step of a job.
@@ -112,6 +116,7 @@ impl Default for Settings {
             default_animate_model: "comfyui/ltx".into(),
             envelope: Mode::New,
             log: LogFormat::Pretty,
+            sentry_dsn: None,
             shutdown_grace: Duration::from_secs(10),
             sim_step: Duration::from_millis(400),
             header_timeout: Duration::from_secs(30),
@@ -121,7 +126,7 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 13] = [
+const NOT_YET: [&str; 12] = [
     "REDIS_URL",
     "STATE_DIR",
     "RETRY_ATTEMPTS",
@@ -134,7 +139,6 @@ const NOT_YET: [&str; 13] = [
     "BREAKER_COOL_DOWN",
     "BREAKER_TRIALS",
     "IDEMPOTENCY_TTL",
-    "SENTRY_DSN",
 ];
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -182,6 +186,7 @@ impl Settings {
         put(&mut self.log, env.read("LOG", "json", parse::one_of(&formats)));
         let filter = |text: &str| text.parse::<EnvFilter>().map(drop);
         let _ = env.read("RUST_LOG", "info", filter);
+        self.sentry_dsn = env.read_secret("SENTRY_DSN", "https://KEY@sentry.example/1", reports::dsn);
         put(&mut self.shutdown_grace, env.read("SHUTDOWN_GRACE", "10s", parse::duration_in(MILLISECOND..=HOUR)));
     }
 

@@ -7,19 +7,25 @@ use std::{
 use buttress_provider::Job;
 use metrics::counter;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
-use crate::LogFormat;
+use crate::{LogFormat, Reports, Settings, reports};
 
-/// Sends log lines to stderr, filtered by `RUST_LOG` (`info` if unset).
-pub fn init_logs(format: LogFormat) {
+/// Sends log lines to stderr, filtered by `RUST_LOG` (`info` if unset), and errors to Sentry, if there is a `SENTRY_DSN`.
+///
+/// Keep what it gives for as long as the process runs.
+pub fn init_logs(settings: &Settings) -> Reports {
+    let reports = Reports::start(settings.sentry_dsn.as_ref());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let set = match format {
-        LogFormat::Pretty => lines.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match settings.log {
+        LogFormat::Pretty => lines.with_target(false).with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let sent = settings.sentry_dsn.as_ref().map(|_| reports::layer());
+    let set = registry().with(lines.with_filter(filter)).with(sent).try_init();
     drop(set); // Whoever embeds a gateway may have set up logs of its own.
+    reports
 }
 
 /// Collects metrics in this process and gives the handle that prints them as Prometheus text.

@@ -8,6 +8,8 @@ mod http;
 mod rate_limit;
 mod request_log;
 mod sse;
+mod sse_live;
+mod sse_read;
 mod stack;
 
 pub(crate) use discard::discard_events;
@@ -60,7 +62,9 @@ pub(crate) fn groups() -> Vec<Group> {
     groups.push(request_log::group("request log"));
     groups.push(stack::group("three layers"));
     groups.extend(breaker::groups());
-    groups.extend(sse::groups());
+    groups.push(sse::group());
+    groups.extend(sse_read::groups());
+    groups.extend(sse_live::groups());
     groups.push(request_log::group("request log, events discarded").with_subscriber());
     groups.push(stack::group("three layers, events discarded").with_subscriber());
     groups

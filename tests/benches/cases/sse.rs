@@ -9,47 +9,29 @@ use axum::response::{
     IntoResponse,
     sse::{Event as AxumEvent, Sse as AxumSse},
 };
-use buttress_sse::{Decoder, Event, EventId, EventName, Heartbeat, MemoryLog, Resume, Retention};
+use buttress_sse::{Event, EventId, EventName, Heartbeat, MemoryLog, Resume, Retention};
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
+use futures_util::stream;
 use http_body::Body;
 use serde::Serialize;
-use sse_core::SseDecoder;
-use sse_stream::{Sse, SseBody, SseByteStream};
+use sse_stream::{Sse, SseBody};
 
 use super::{Case, Group, Operation};
 
-pub(super) fn groups() -> Vec<Group> {
-    vec![
-        Group::new(
-            "SSE, write an event with id and JSON",
-            [
-                Case::new("buttress, encoded", ours_encoded),
-                Case::new("buttress, through log and body", ours_published),
-                Case::new("sse-stream, encoded", peer_encoded),
-                Case::new("sse-stream, through its body", || {
-                    frames(SseBody::new(stream::iter((1..).map(|id| Ok::<_, Infallible>(peer_event(id))))))
-                }),
-                Case::new("axum, through its body", axum_body),
-            ],
-        ),
-        Group::new(
-            "SSE, read progress events",
-            [
-                Case::new("buttress", || ours_read(progress_chunks())),
-                Case::new("sse-stream", || peer_read(progress_chunks())),
-                Case::new("sse-core", || core_read(progress_chunks())),
-            ],
-        ),
-        Group::new(
-            "SSE, read 208-byte token chunks",
-            [
-                Case::new("buttress", || ours_read(token_chunks())),
-                Case::new("sse-stream", || peer_read(token_chunks())),
-                Case::new("sse-core", || core_read(token_chunks())),
-            ],
-        ),
-    ]
+pub(super) fn group() -> Group {
+    Group::new(
+        "SSE, write an event with id and JSON",
+        [
+            Case::new("buttress, encoded", ours_encoded),
+            Case::new("buttress, through log and body", ours_published),
+            Case::new("sse-stream, encoded", peer_encoded),
+            Case::new("sse-stream, through its body", || {
+                frames(SseBody::new(stream::iter((1..).map(|id| Ok::<_, Infallible>(peer_event(id))))))
+            }),
+            Case::new("axum, through its body", axum_body),
+            Case::new("by hand", by_hand),
+        ],
+    )
 }
 
 const PROGRESS: EventName = EventName::from_static("progress");
@@ -73,8 +55,7 @@ fn ours_encoded() -> Operation {
     Box::new(move || {
         let id: u64 = ids.next().expect("endless");
         let event = Event::json(&Progress::at(id)).expect("JSON").name(PROGRESS);
-        let id = EventId::new(id.to_string()).expect("digits");
-        black_box(event.id(id).encode());
+        black_box(event.id(EventId::from(id)).encode());
     })
 }
 
@@ -92,6 +73,20 @@ fn ours_published() -> Operation {
         let event = Event::json(&Progress::at(ids.next().expect("endless"))).expect("JSON").name(PROGRESS);
         black_box(job.send_event(event));
         black_box(frame(body.as_mut()));
+    })
+}
+
+/// What nobody can do without: the JSON, and the lines round it in a buffer of the right size.
+fn by_hand() -> Operation {
+    let mut ids = 1_u64..;
+    Box::new(move || {
+        let id = ids.next().expect("endless");
+        let json = serde_json::to_vec(&Progress::at(id)).expect("JSON");
+        let id = id.to_string();
+        let parts = [&b"id: "[..], id.as_bytes(), b"\nevent: progress\ndata: ", &json, b"\n\n"];
+        let mut event = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| event.extend_from_slice(part));
+        black_box(Bytes::from(event));
     })
 }
 
@@ -120,76 +115,9 @@ where
     Box::new(move || drop(black_box(frame(body.as_mut()))))
 }
 
-fn frame<B: Body<Data = Bytes>>(body: Pin<&mut B>) -> Bytes {
+pub(super) fn frame<B: Body<Data = Bytes>>(body: Pin<&mut B>) -> Bytes {
     let Poll::Ready(Some(Ok(frame))) = body.poll_frame(&mut Context::from_waker(Waker::noop())) else {
         panic!("an event at once")
     };
     frame.into_data().expect("data")
-}
-
-/// Events of 76 bytes, one in a chunk.
-fn progress_chunks() -> Vec<Bytes> {
-    chunks(76, |i| {
-        format!("id: {}\nevent: progress\ndata: {{\"progress\":0.{:02},\"step\":{}", 1000 + i, i + 10, i + 10)
-    })
-}
-
-/// Events of a language model, one in a chunk.
-fn token_chunks() -> Vec<Bytes> {
-    chunks(208, |i| {
-        format!(
-            "data: {{\"id\":\"chatcmpl-9x\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\
-             \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" token{i:02}\"}},\"finish_reason\":null}}]"
-        )
-    })
-}
-
-/// Some events, each with a last member that fills it up to `len`.
-fn chunks(len: usize, begin: impl Fn(usize) -> String) -> Vec<Bytes> {
-    let chunk = |i| {
-        let mut event = begin(i);
-        event += ",\"p\":\"";
-        event += &"x".repeat(len.checked_sub(event.len() + 4).expect("room for the rest"));
-        event += "\"}\n\n";
-        Bytes::from(event)
-    };
-    // Cloned once, they share their bytes from the start.
-    (0..64).map(chunk).inspect(|chunk| drop(chunk.clone())).collect()
-}
-
-/// Over and over, without an allocation of its own.
-fn in_turn(chunks: Vec<Bytes>) -> impl Iterator<Item = Bytes> {
-    (0..chunks.len()).cycle().map(move |i| chunks[i].clone())
-}
-
-fn ours_read(chunks: Vec<Bytes>) -> Operation {
-    let mut decoder = Decoder::new();
-    let mut chunks = in_turn(chunks);
-    Box::new(move || {
-        let mut chunk = chunks.next().expect("endless");
-        while let Some(frame) = decoder.decode(&mut chunk).expect("within limits") {
-            black_box(frame);
-        }
-    })
-}
-
-fn core_read(chunks: Vec<Bytes>) -> Operation {
-    let mut decoder = SseDecoder::new();
-    let mut chunks = in_turn(chunks);
-    Box::new(move || {
-        let mut chunk = chunks.next().expect("endless");
-        while let Some(event) = decoder.next(&mut chunk) {
-            black_box(event.expect("within limits"));
-        }
-    })
-}
-
-fn peer_read(chunks: Vec<Bytes>) -> Operation {
-    let chunks = in_turn(chunks).map(Ok::<_, Infallible>);
-    let mut events = Box::pin(SseByteStream::new(stream::iter(chunks)));
-    Box::new(move || {
-        let event = events.as_mut().poll_next(&mut Context::from_waker(Waker::noop()));
-        let Poll::Ready(Some(Ok(event))) = event else { panic!("an event at once") };
-        black_box(event);
-    })
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{JSON, answer, fields, full, got, text};
 
-fn any_json() -> impl Strategy<Value = Value> {
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -25,7 +25,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_problem() -> impl Strategy<Value = Problem> {
+pub(crate) fn any_problem() -> impl Strategy<Value = Problem> {
     let code = prop::sample::select(HTTP_CODES);
     (code, any::<String>(), prop::option::of(any_json()), any::<bool>()).prop_map(|(code, message, details, retry)| {
         let problem = Problem::new(code.status(), code.code(), message);
@@ -37,7 +37,7 @@ fn any_problem() -> impl Strategy<Value = Problem> {
     })
 }
 
-fn same(error: &ApiError, problem: &Problem, id: Option<&CorrelationId>) {
+pub(crate) fn same(error: &ApiError, problem: &Problem, id: Option<&CorrelationId>) {
     assert_eq!((error.status(), error.code()), (problem.status(), problem.code().as_str()));
     assert_eq!((error.message(), error.retryable()), (problem.message(), problem.retryable()));
     assert_eq!((error.details_value(), error.correlation_id()), (problem.details_value(), id));

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod cancel;
+mod client;
 mod decode;
 mod errors;
 mod fail;

@@ -1,45 +1,74 @@
 //! What is told when, and what passes with time.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::{
-    Claim, EventLog, StreamState, Written,
-    conformance::{Law, event, fresh_start, is_pending},
+    Claim, Cursor, EventLog, StreamKey, StreamState, Written,
+    conformance::{Law, MOST, event, fresh_start},
 };
 
 impl<L: EventLog> Law<'_, L> {
+    // SSE-46
     pub(super) async fn of_news(&self) {
         let (key, start) = self.claimed().await;
-        let mut wait = pin!(self.log.wait(&key, &start, StreamState::Starting));
-        assert!(is_pending(wait.as_mut()).await, "nothing is new");
+        let mut tail = self.tail(&key, &start, StreamState::Starting);
+        assert!(tail.is_silent().await, "nothing is new");
         self.wrote(self.log.open(&key, &start)).await;
-        wait.await.expect("the log answers");
-        let mut wait = pin!(self.log.wait(&key, &start, StreamState::Live));
-        let left = Box::pin(self.log.wait(&key, &start, StreamState::Live));
-        assert!(is_pending(wait.as_mut()).await, "nothing is new");
+        assert_eq!(tail.news().await.state, StreamState::Live, "another state is news");
+        let left = self.tail(&key, &start, StreamState::Live);
+        assert!(tail.is_silent().await, "news is told once");
         drop(left);
-        self.append(&key, &start, 1).await;
-        wait.await.expect("the log answers");
-        let stale = [
-            (start.clone(), StreamState::Live),
-            (start.at(1), StreamState::Starting),
-            (fresh_start(), StreamState::Live),
-        ];
-        for (after, seen) in stale {
-            self.log.wait(&key, &after, seen).await.expect("what is new already is not waited for");
+        for offset in 1..=3 {
+            self.append(&key, &start, offset).await;
         }
-        let mut wait = pin!(self.log.wait(&key, &start.at(1), StreamState::Live));
-        assert!(is_pending(wait.as_mut()).await, "nothing is new");
-        self.wrote(self.log.finish(&key, &start.at(1), None)).await;
-        wait.await.expect("the log answers");
+        let (mut from, mut told) = (start.clone(), 0);
+        while told < 3 {
+            let part = tail.news().await;
+            assert!(part.covered && part.from == from && part.events.len() <= MOST, "part after part, without a gap");
+            let expected: Vec<_> = (told + 1..=told + part.events.len() as u64).map(event).collect();
+            assert_eq!((&part.events, part.last), (&expected, 3), "each event once, in order");
+            told += part.events.len() as u64;
+            from = start.at(told);
+        }
+        assert!(tail.is_silent().await, "each event is told once");
+        let known = self.tail(&key, &start.at(2), StreamState::Live).news().await;
+        self.assert_events(&known, &start.at(2), 3);
+        let state = self.tail(&key, &start.at(3), StreamState::Starting).news().await;
+        assert!(state.covered && state.events.is_empty() && state.from == start.at(3), "a state that has passed");
+        self.wrote(self.log.finish(&key, &start.at(4), Some(event(4)))).await;
+        let last = tail.news().await;
+        assert_eq!((last.state, last.events.clone()), (StreamState::Finished, vec![event(4)]));
+        assert!(tail.is_over().await, "finished and read to the end");
+        assert!(self.tail(&key, &start.at(4), StreamState::Finished).is_over().await, "nothing comes any more");
+        self.of_lost_tails(&key, &start).await;
+    }
+
+    // SSE-47, SSE-48
+    async fn of_lost_tails(&self, finished: &StreamKey, start: &Cursor) {
+        for lost in [start.at(5), start.at(u64::MAX), fresh_start()] {
+            let news = self.tail(finished, &lost, StreamState::Live).news().await;
+            assert!(!news.covered && news.from.epoch() == start.epoch(), "a gap is told");
+        }
         let (key, start) = self.claimed().await;
-        let mut wait = pin!(self.log.wait(&key, &start, StreamState::Starting));
-        assert!(is_pending(wait.as_mut()).await, "nothing is new");
+        self.append(&key, &start, 1).await;
+        let mut tail = self.tail(&key, &start, StreamState::Live);
+        let (kept, last) = (self.terms.events, self.terms.events + 2);
+        for offset in 2..=last {
+            self.append(&key, &start, offset).await;
+        }
+        // It may have read one item ahead.
+        let mut news = tail.news().await;
+        while news.covered {
+            news = tail.news().await;
+        }
+        assert_eq!((news.from.clone(), news.last), (start.at(last - kept), last), "who is overtaken begins anew");
+        let mut tail = self.tail(&key, &start.at(last), StreamState::Live);
+        assert!(tail.is_silent().await, "nothing is new");
         self.wrote(self.log.forget(&key, &start)).await;
-        wait.await.expect("the log answers");
-        self.log.wait(&key, &start, StreamState::Starting).await.expect("nobody waits for what is unknown");
+        assert!(tail.is_over().await, "the stream is gone");
+        assert!(self.tail(&key, &start, StreamState::Starting).is_over().await, "nobody waits for what is unknown");
     }
 
     pub(super) async fn of_leases(&self, advance: &mut impl AsyncFnMut(Duration)) {
@@ -51,10 +80,10 @@ impl<L: EventLog> Law<'_, L> {
         }
         assert_eq!(self.read(&key, Some(&start)).await.state, StreamState::Live, "a renewed lease does not lapse");
         self.append(&key, &start, 1).await;
-        let mut wait = pin!(self.log.wait(&key, &start.at(1), StreamState::Live));
-        assert!(is_pending(wait.as_mut()).await, "nothing is new");
+        let mut tail = self.tail(&key, &start.at(1), StreamState::Live);
+        assert!(tail.is_silent().await, "nothing is new");
         advance(self.terms.lease * 5 / 4).await;
-        wait.await.expect("who waits is told of a lapse");
+        assert_eq!(tail.news().await.state, StreamState::Abandoned, "who waits is told of a lapse");
         assert_eq!(self.read(&key, None).await.state, StreamState::Abandoned, "the lease has lapsed");
         assert_eq!(self.claim(&key).await, Claim::Taken, "what has events is kept for its readers");
         let (one, other) = (event(2), Bytes::from_static(b"other"));

@@ -76,3 +76,20 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+
+    use super::*;
+    use std::task::Waker;
+    use tokio::time::Sleep;
+
+    #[test]
+    fn an_idle_stream_costs_at_most_512_bytes_and_another_body_a_pointer() {
+        assert_eq!(size_of::<HeartbeatBody<Empty<Bytes>>>(), size_of::<usize>());
+        // With its waker in the drain, and the time it is given there.
+        let follower = size_of::<Follower>() + size_of::<Option<Waker>>() + size_of::<Sleep>();
+        assert!(size_of::<HeartbeatBody<Empty<Bytes>>>() + follower <= 512, "{follower}");
+    }
+}

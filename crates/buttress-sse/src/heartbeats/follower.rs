@@ -52,7 +52,7 @@ type Polled<D> = Poll<Option<Passed<D>>>;
 impl Follower {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         let phase = if settings.opening { Phase::Opening } else { Phase::Events };
-        let silence = Silence::new(settings.heartbeat.clone());
+        let silence = Silence::new(&settings.heartbeat);
         let place = settings.drain.clone().map(Place::new);
         let (border, lead) = (Border::new(), Lead::default());
         // Silence counts from the start, too.
@@ -212,14 +212,13 @@ impl Follower {
             return Poll::Pending;
         }
         let words = if *this.phase == Phase::Opening {
-            *this.phase = Phase::Events;
+            (*this.phase, *this.spoke) = (Phase::Events, true);
             COMMENT
         } else if mem::take(this.spoke) {
-            ready!(this.silence.as_mut().begin(cx))
+            ready!(this.silence.as_mut().begin(&this.settings.heartbeat, cx))
         } else {
-            ready!(this.silence.as_mut().poll(cx))
+            ready!(this.silence.as_mut().go_on(&this.settings.heartbeat, cx))
         };
-        *this.spoke = true;
         if *this.border == Border::new() {
             *this.lead = Lead::watch();
         }

@@ -8,8 +8,8 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{follower::Follower, head, layer::Settings};
-use crate::{Heartbeat, HeartbeatBody};
+use super::{follower::Follower, head::prepare, layer::Settings};
+use crate::{Heartbeat, HeartbeatBody, head::is_event_stream};
 
 pin_project! {
     /// The answer of a [`Heartbeats`](crate::Heartbeats).
@@ -43,9 +43,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
-        let settings = this.settings.take().filter(|_| head::is_event_stream(&response));
+        let settings = this.settings.take().filter(|_| is_event_stream(&response));
         let follower = settings.map(|settings| {
-            head::prepare(response.headers_mut(), settings.cache_control);
+            prepare(response.headers_mut(), settings.cache_control);
             match response.extensions_mut().remove::<Heartbeat>() {
                 Some(own) => Follower::new(Arc::new(settings.with(own))),
                 None => Follower::new(settings),

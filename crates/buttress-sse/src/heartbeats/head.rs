@@ -1,25 +1,9 @@
-//! Which answers are event streams that can be added to, and what their heads must say (pure).
+//! What the heads of event streams that are kept alive must say (pure).
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::layer::CacheControl;
-
-pub(super) fn is_event_stream<B>(response: &Response<B>) -> bool {
-    response.status() == StatusCode::OK
-        && response.headers().get(header::CONTENT_TYPE).is_some_and(is_event_stream_type)
-        && response.headers().get_all(header::CONTENT_ENCODING).iter().all(is_identity)
-}
-
-/// With any parameters, or with a `;` and none (SSE-22).
-fn is_event_stream_type(value: &HeaderValue) -> bool {
-    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-}
-
-fn is_identity(coding: &HeaderValue) -> bool {
-    let mut codings = coding.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
-}
+use crate::head::ACCEL_BUFFERING;
 
 /// Lets nobody on the way store, transform or hold back the stream (SSE-41).
 pub(super) fn prepare(headers: &mut HeaderMap, own: CacheControl) {
@@ -49,36 +33,10 @@ fn cache_control(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 const NO_TRANSFORM: &[u8] = b"no-transform";
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    // SSE-22
-    #[test]
-    fn the_media_type_counts_whatever_its_case_and_parameters() {
-        let table = [
-            ("text/event-stream", true),
-            ("text/event-stream;", true),
-            ("Text/Event-Stream; charset=utf-8", true),
-            ("text/event-stream ;charset=UTF-8;x", true),
-            ("text/event-streams", false),
-            ("text/plain; text/event-stream", false),
-            ("text/event-stream, text/plain", false),
-            ("", false),
-        ];
-        for (value, expected) in table {
-            assert_eq!(is_event_stream_type(&HeaderValue::from_static(value)), expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn only_identity_is_no_coding() {
-        for (value, expected) in [("identity", true), ("Identity, ", true), ("gzip", false), ("identity, br", false)] {
-            assert_eq!(is_identity(&HeaderValue::from_static(value)), expected, "{value}");
-        }
-    }
 
     // SSE-41
     #[test]

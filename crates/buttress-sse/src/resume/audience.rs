@@ -1,14 +1,13 @@
 //! Who reads a stream whose producer ends with its readers.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::timeout};
 
-use crate::StreamKey;
+use crate::{
+    StreamKey,
+    sync::{Mutex, lock},
+};
 
 /// The streams that this process produces, and how many readers each has here.
 #[derive(Debug, Default)]
@@ -20,13 +19,13 @@ impl Audiences {
     /// Begins to count, for as long as the producer holds what it gets.
     pub(crate) fn open(self: &Arc<Self>, key: &StreamKey) -> Audience {
         let (sender, readers) = watch::channel(0);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), sender);
+        lock(&self.known).insert(key.clone(), sender);
         Audience { audiences: self.clone(), key: key.clone(), readers }
     }
 
     /// Takes a seat, if readers of this stream are counted here.
     pub(crate) fn join(&self, key: &StreamKey) -> Option<Seat> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.known);
         let readers = known.get(key)?.clone();
         // Under the lock, so that nobody leaves for want of readers at the same moment.
         readers.send_modify(|count| *count += 1);
@@ -35,7 +34,7 @@ impl Audiences {
 
     /// Ends the count if it is zero.
     fn close_if_empty(&self, key: &StreamKey) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         let empty = known.get(key).is_none_or(|readers| *readers.borrow() == 0);
         if empty {
             known.remove(key);
@@ -70,7 +69,7 @@ impl Audience {
 
 impl Drop for Audience {
     fn drop(&mut self) {
-        let mut known = self.audiences.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.audiences.known);
         // Not that of a later stream with this key.
         if known.get(&self.key).is_some_and(|readers| readers.subscribe().same_channel(&self.readers)) {
             known.remove(&self.key);

@@ -87,3 +87,20 @@ impl<B, L: EventLog> fmt::Debug for ResumeBody<B, L> {
         f.debug_struct("ResumeBody").field("kind", &kind).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use http_body_util::Empty;
+
+    use super::*;
+    use crate::MemoryLog;
+
+    #[test]
+    fn an_idle_stream_costs_at_most_512_bytes() {
+        let body = size_of::<ResumeBody<Empty<Bytes>, MemoryLog>>();
+        // Its wakers, with the log and with the drain.
+        assert!(body + 2 * size_of::<Option<Waker>>() <= 512, "{body}");
+    }
+}

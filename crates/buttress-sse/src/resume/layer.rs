@@ -108,7 +108,7 @@ impl<L: EventLog> ResumeLayer<L> {
     ///
     /// Producers go on. It cannot be undone.
     pub fn drain(&self) {
-        self.shared.drain();
+        self.shared.drain.drain();
     }
 
     fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {

@@ -1,18 +1,18 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Bytes, BytesMut};
 use pin_project_lite::pin_project;
-use tokio::sync::futures::OwnedNotified;
 
 use crate::{
     Event, EventLog,
-    body::reset,
+    body::{parting, reset},
+    drain::Place,
     encode::Block,
-    heartbeat::{Silence, up_to},
+    heartbeat::Silence,
     resume::{
         audience::Seat,
         follow::{Follow, Step},
@@ -31,8 +31,7 @@ pin_project! {
         seat: Option<Seat>,
         #[pin]
         silence: Silence,
-        #[pin]
-        leave: OwnedNotified,
+        place: Place,
     }
 }
 
@@ -65,9 +64,9 @@ impl<L: EventLog> Reader<L> {
         shared: Arc<Shared<L>>,
         seat: Option<Seat>,
     ) -> Self {
-        let silence = Silence::new(settings.heartbeat.clone());
-        let leave = shared.leave();
-        Self { follow, phase: Phase::Opening(arrival), settings, shared, seat, silence, leave }
+        let silence = Silence::new(&settings.heartbeat);
+        let place = Place::new(shared.drain.clone());
+        Self { follow, phase: Phase::Opening(arrival), settings, shared, seat, silence, place }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -78,7 +77,7 @@ impl<L: EventLog> Reader<L> {
         let this = self.as_mut().project();
         let bytes = match *this.phase {
             Phase::Over => return Poll::Ready(None),
-            Phase::Opening(_) if this.shared.is_leaving() => self.as_mut().farewell(),
+            Phase::Opening(_) if this.place.is_draining() => self.as_mut().farewell(),
             // Opening → (Loss | Events)
             Phase::Opening(arrival) => {
                 *this.phase = if arrival == Arrival::Lost { Phase::Loss } else { Phase::Events };
@@ -93,9 +92,13 @@ impl<L: EventLog> Reader<L> {
                 *this.phase = Phase::Events;
                 self.loss()
             }
-            Phase::Events => match ready!(self.as_mut().poll_events(cx)) {
-                Some(bytes) => bytes,
-                None => return Poll::Ready(None),
+            Phase::Events => match self.as_mut().poll_events(cx) {
+                Poll::Ready(Some(bytes)) => bytes,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    let this = self.project();
+                    return this.silence.poll(&this.settings.heartbeat, cx).map(Some);
+                }
             },
         };
         let this = self.as_mut().project();
@@ -109,10 +112,10 @@ impl<L: EventLog> Reader<L> {
     fn poll_events(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let this = self.as_mut().project();
         // Events → Over, between two events
-        if this.shared.is_leaving() {
+        if this.place.is_draining() {
             return Poll::Ready(Some(self.farewell()));
         }
-        match this.follow.poll_next(cx) {
+        match this.follow.poll_next(&this.shared.log, cx) {
             Poll::Ready(Step::Event(event)) => Poll::Ready(Some(event)),
             Poll::Ready(Step::Overtaken) => Poll::Ready(Some(self.loss())),
             Poll::Ready(Step::End) => {
@@ -124,9 +127,9 @@ impl<L: EventLog> Reader<L> {
                 this.settings.report(&error);
                 Poll::Ready(Some(self.farewell()))
             }
-            // Only who waits need hear of it.
-            Poll::Pending if this.leave.poll(cx).is_ready() => Poll::Ready(Some(self.farewell())),
-            Poll::Pending => this.silence.poll(cx).map(Some),
+            // Only who waits need hear of a drain.
+            Poll::Pending if this.place.wait(cx.waker()) => Poll::Ready(Some(self.farewell())),
+            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -145,12 +148,11 @@ impl<L: EventLog> Reader<L> {
         bytes.freeze()
     }
 
-    /// Ends with the wish to come back: up to twice as late, so that those who leave together do
-    /// not return together (SSE-56).
+    /// Ends with the wish to come back (SSE-56).
     fn farewell(self: Pin<&mut Self>) -> Bytes {
-        let retry = self.settings.retry;
+        let words = parting(self.settings.retry);
         self.leave();
-        Event::empty().retry(retry.saturating_add(up_to(retry))).encode()
+        words
     }
 
     fn leave(self: Pin<&mut Self>) {

@@ -1,19 +1,14 @@
-use std::{
-    error::Error,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use http::request::Parts;
-use tokio::{
-    sync::{Notify, futures::OwnedNotified},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 
-use crate::{Heartbeat, StreamKey, heartbeat::Make, resume::audience::Audiences};
+use crate::{
+    Drain, Heartbeat, StreamKey,
+    heartbeat::Make,
+    resume::audience::Audiences,
+    sync::{Mutex, lock},
+};
 
 /// What was chosen once for all requests.
 #[derive(Clone)]
@@ -46,35 +41,20 @@ impl Settings {
 pub(crate) struct Shared<L> {
     pub(crate) log: Arc<L>,
     pub(crate) audiences: Arc<Audiences>,
+    pub(crate) drain: Drain,
     tasks: Mutex<JoinSet<()>>,
-    leaving: AtomicBool,
-    leave: Arc<Notify>,
 }
 
 impl<L> Shared<L> {
     pub(crate) fn new(log: L) -> Self {
-        let (audiences, tasks, leave) = Default::default();
-        Self { log: Arc::new(log), audiences, tasks, leaving: AtomicBool::new(false), leave }
+        let (audiences, drain, tasks) = Default::default();
+        Self { log: Arc::new(log), audiences, drain, tasks }
     }
 
     /// Starts a task that is aborted with the last holder of this.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
-    }
-
-    pub(crate) fn drain(&self) {
-        self.leaving.store(true, Ordering::SeqCst);
-        self.leave.notify_waiters();
-    }
-
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::SeqCst)
-    }
-
-    /// Resolves at the next [`drain`](Self::drain), from now on.
-    pub(crate) fn leave(&self) -> OwnedNotified {
-        self.leave.clone().notified_owned()
     }
 }

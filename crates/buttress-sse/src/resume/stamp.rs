@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Cursor, DecodeError, Decoder, Frame, Message, encode::Block};
+use crate::{
+    Cursor, DecodeError, Decoder, Frame, Message,
+    encode::{Aside, Block},
+};
 
 /// Takes a foreign stream apart at its borders.
 ///
@@ -47,7 +50,8 @@ impl Draft {
         let Message { name, data, id: _ } = &self.message;
         let name = Some(name.as_bytes()).filter(|name| !name.is_empty());
         let (id, data) = (Some(cursor.write(&mut buffer)), Some(data.as_bytes()));
-        Block { comment: None, retry: self.retry, id, name, data }.encode()
+        let aside = self.retry.map(|wait| Aside { comment: None, retry: Some(wait) });
+        Block { aside: aside.as_ref(), id, name, data }.encode()
     }
 }
 

@@ -6,6 +6,7 @@ use http_body::Body;
 
 use crate::{
     Claim, Cursor, EventLog, Excerpt, MalformedCursor, ResumeBody, StreamKey, StreamState,
+    head::is_event_stream,
     resume::{
         answer::{self, Verdict, judge},
         follow::Follow,
@@ -75,10 +76,11 @@ impl<L: EventLog> Visit<L> {
         }
     }
 
-    pub(crate) fn waited<B>(&self, waited: Result<(), L::Error>) -> Turn<B, L> {
-        match waited {
-            Ok(()) => Turn::Read,
-            Err(error) => self.failed(&error),
+    /// Whatever the news is, the stream is to be looked at again.
+    pub(crate) fn waited<B>(&self, news: Option<Result<Excerpt, L::Error>>) -> Turn<B, L> {
+        match news {
+            Some(Err(error)) => self.failed(&error),
+            Some(Ok(_)) | None => Turn::Read,
         }
     }
 
@@ -93,7 +95,7 @@ impl<L: EventLog> Visit<L> {
         B::Data: Send,
     {
         match answered {
-            Ok(response) if answer::is_event_stream(&response) => Ok(self.begin(response, tenure)),
+            Ok(response) if is_event_stream(&response) => Ok(self.begin(response, tenure)),
             answered => {
                 self.give_up(tenure);
                 answered.map(|response| response.map(|body| ResumeBody::answer(Answer::inner(body))))
@@ -134,7 +136,7 @@ impl<L: EventLog> Visit<L> {
 
     fn reader<B>(&self, excerpt: Excerpt, arrival: Arrival) -> ResumeBody<B, L> {
         let Self { key, settings, shared, .. } = self;
-        let follow = Follow::new(shared.log.clone(), key.clone(), excerpt);
+        let follow = Follow::new(key.clone(), excerpt);
         let seat = shared.audiences.join(key);
         ResumeBody::events(Reader::new(follow, arrival, settings.clone(), shared.clone(), seat))
     }

@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_core::Stream;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -35,7 +36,7 @@ pin_project! {
         Arriving,
         Reading { #[pin] read: L::Read },
         Claiming { #[pin] claim: L::Claim, start: Cursor },
-        Waiting { #[pin] wait: L::Wait },
+        Waiting { #[pin] tail: L::Tail },
         Calling { #[pin] future: F, tenure: Option<Tenure<L>> },
     }
 }
@@ -68,7 +69,7 @@ where
                 StepProj::Arriving => this.visit.arrive(),
                 StepProj::Reading { read } => this.visit.read(ready!(read.poll(cx))),
                 StepProj::Claiming { claim, start } => this.visit.claimed(ready!(claim.poll(cx)), start),
-                StepProj::Waiting { wait } => this.visit.waited(ready!(wait.poll(cx))),
+                StepProj::Waiting { tail } => this.visit.waited(ready!(tail.poll_next(cx))),
                 StepProj::Calling { future, tenure } => {
                     let answered = ready!(future.poll(cx));
                     let tenure = tenure.take().expect("a future is not polled after it was ready");
@@ -96,7 +97,7 @@ where
         let step = match turn {
             Turn::Answer(response) => return Some(response),
             Turn::Read => Step::Reading { read: log.read(key, visit.cursor(), MOST) },
-            Turn::Wait(from) => Step::Waiting { wait: log.wait(key, &from, StreamState::Starting) },
+            Turn::Wait(from) => Step::Waiting { tail: log.tail(key, &from, StreamState::Starting, 1) },
             Turn::Claim => match Cursor::random() {
                 Ok(start) => Step::Claiming { claim: log.claim(key, &start, LEASE), start },
                 Err(error) => {

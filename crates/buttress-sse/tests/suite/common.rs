@@ -77,8 +77,9 @@ pub(crate) struct Polled {
     wakes: Arc<Wakes>,
 }
 
+/// Counts how often it is woken.
 #[derive(Default)]
-struct Wakes(AtomicUsize);
+pub(crate) struct Wakes(pub(crate) AtomicUsize);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {

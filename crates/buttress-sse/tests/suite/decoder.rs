@@ -32,6 +32,45 @@ fn bytes_that_are_no_utf8_are_replaced() {
     check(b"event: \xC0\nid: \x80\ndata: x\n\n", &[named("\u{FFFD}", "x", "\u{FFFD}")]);
 }
 
+// SSE-1 to SSE-11; the streams of the Web Platform Tests, eventsource/format-*
+#[test]
+fn the_streams_of_the_web_platform_tests_are_read_as_they_say() {
+    let comment = "x".repeat(2048);
+    let comments = format!("data:1\r:\0\n:\r\ndata:2\n:{comment}\rdata:3\n:data:fail\r:{comment}\ndata:4\n\n");
+    let parsing = "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\n\
+                   data:4\n\n";
+    let unknown = "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n";
+    let table: [(&str, &[(&str, &str)]); 16] = [
+        ("\u{FEFF}data:1\n\n\u{FEFF}data:2\n\ndata:3\n\n", &[("message", "1"), ("message", "3")]),
+        ("\u{FEFF}\u{FEFF}data:1\n\ndata:2\n\ndata:3\n\n", &[("message", "2"), ("message", "3")]),
+        (&comments, &[("message", "1\n2\n3\n4")]),
+        ("retry:1000\ndata:test1\n\nid:test\ndata:test2", &[("message", "test1")]),
+        ("data:\n\ndata\ndata\n\ndata:test\n\n", &[("message", ""), ("message", "\n"), ("message", "test")]),
+        ("event:test\ndata:x\n\ndata:x\n\n", &[("test", "x"), ("message", "x")]),
+        ("event: \ndata:data\n\n", &[("message", "data")]),
+        (parsing, &[("message", "\0\n 2\n1\n3\n\n4")]),
+        (unknown, &[("message", "test\n\ntest")]),
+        ("data:\ttest\rdata: \ndata:test\n\n", &[("message", "\ttest\n\ntest")]),
+        ("data:test\r\ndata\ndata:test\r\n\r", &[("message", "test\n\ntest")]),
+        ("data:\0\n\n\n\n", &[("message", "\0")]),
+        ("data:ok\u{2026}\n\n", &[("message", "ok\u{2026}")]),
+        ("id: \0a\ndata:x\n\nid: a\0\ndata:x\n\n", &[("message", "x"), ("message", "x")]),
+        ("retry:3000\nretry:1000x\ndata:x\n\n", &[("message", "x")]),
+        ("retry\ndata:test\n\n", &[("message", "test")]),
+    ];
+    for (stream, expected) in table {
+        let events = every_way(stream.as_bytes()).into_iter().filter_map(|seen| match seen {
+            Seen::Message { name, data, id } => {
+                assert_eq!(id, "", "{stream:?}");
+                Some((name, data))
+            }
+            Seen::Retry(_) | Seen::Comment => None,
+        });
+        let expected = expected.iter().map(|(name, data)| ((*name).to_owned(), (*data).to_owned()));
+        assert_eq!(events.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{stream:?}");
+    }
+}
+
 // SSE-3
 #[test]
 fn one_byte_order_mark_is_stripped_at_the_very_start() {

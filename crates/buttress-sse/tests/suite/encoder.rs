@@ -41,7 +41,12 @@ fn names_and_ids_that_open_a_field_are_refused() {
     for id in ["a\n", "\r", "\0", "1\r\ndata: x"] {
         assert_eq!(EventId::new(id).unwrap_err().kind(), InvalidEventKind::Id, "{id:?}");
     }
-    assert_eq!(EventId::new("").unwrap().as_str(), "");
+    for id in ["", "7", "07", "+7", "18446744073709551615", "18446744073709551616", "a"] {
+        let event = Event::data("").id(EventId::new(id).unwrap());
+        assert_eq!(event.encode(), format!("id: {id}\ndata: \n\n"));
+        assert_eq!(EventId::new(id).unwrap().to_string(), id);
+    }
+    assert_eq!(EventId::new("7").unwrap(), EventId::from(7));
     assert_eq!(EventName::new(String::from("ok")).unwrap().as_str(), "ok");
 }
 

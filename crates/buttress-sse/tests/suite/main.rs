@@ -23,6 +23,8 @@ mod json;
 mod log;
 mod memory;
 mod properties;
+#[cfg(feature = "resume")]
+mod races;
 mod request;
 #[cfg(feature = "resume")]
 mod resume;

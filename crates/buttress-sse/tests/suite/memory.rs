@@ -2,6 +2,7 @@ use buttress_sse::{
     CreateErrorKind, Cursor, Event, EventId, EventName, MemoryLog, Publisher, REPLAY_FROM, Resume, Retention,
 };
 use http_body::Body;
+use http_body_util::BodyExt;
 use std::{error::Error, time::Duration};
 use tokio::time::advance;
 
@@ -102,6 +103,35 @@ async fn an_event_wakes_each_waiting_reader_once() {
         assert_eq!(body.wakes(), 1);
         assert_eq!(body.data(), ["1", "2"]);
     }
+}
+
+// SSE-46
+#[tokio::test(start_paused = true)]
+async fn an_event_is_encoded_once_for_all_its_readers() {
+    let log = log();
+    let mut stream = create(&log, "a");
+    let mut bodies: Vec<_> = (0..100).map(|_| Box::pin(play(&log, "a", None).into_body())).collect();
+    for data in ["1", "2"] {
+        for body in bodies.iter_mut().filter(|_| data == "1") {
+            body.frame().await.unwrap().unwrap();
+        }
+        send(&mut stream, data);
+        let mut places = Vec::new();
+        for body in &mut bodies {
+            places.push(body.frame().await.unwrap().unwrap().into_data().unwrap().as_ptr());
+        }
+        places.dedup();
+        assert_eq!(places.len(), 1, "all share the same bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_may_be_of_any_size_one_after_the_other() {
+    let log = MemoryLog::new(Retention::default().bytes(usize::MAX)).unwrap();
+    let mut stream = create(&log, "a");
+    let said: Vec<_> = [1, 300, 1, 600, 5_000, 2, 4_096, 0, 100_000, 3].map(|len| "x".repeat(len)).into();
+    said.iter().for_each(|data| drop(stream.send_event(Event::data(data.clone()))));
+    assert_eq!(Polled::new(play(&log, "a", None)).data(), said);
 }
 
 // SSE-47, SSE-49

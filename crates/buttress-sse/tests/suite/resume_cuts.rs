@@ -1,7 +1,10 @@
 //! Connections that are cut anywhere, and clients that come back.
 
+use std::fmt::Debug;
+
 use buttress_sse::{Decoder, Frame, Retention};
 use bytes::Bytes;
+use http_body::Body;
 use http_body_util::BodyExt;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -33,24 +36,34 @@ fn events(stream: &[u8]) -> Vec<(String, String)> {
 
 /// A client of one stream over many connections.
 #[derive(Default)]
-struct Client {
+pub(crate) struct Client {
     decoder: Decoder,
-    seen: Vec<(String, String)>,
+    /// Names and data.
+    pub(crate) seen: Vec<(String, String)>,
     connections: usize,
 }
 
 impl Client {
     /// Reads at most so many bytes of one connection; whether the server has said that all is read.
-    async fn connect(&mut self, stage: &Stage, most: usize) -> bool {
-        self.connections += 1;
-        assert!(self.connections < 1000, "it gets ahead");
-        self.decoder.restart();
-        let id = self.decoder.last_event_id().to_owned();
-        let answer = stage.get(request("alice", Some(&*id).filter(|id| !id.is_empty()))).await;
+    pub(crate) async fn connect(&mut self, stage: &Stage, most: usize) -> bool {
+        let answer = stage.get(request("alice", self.last_id().as_deref())).await;
         if answer.status() == 204 {
             return true;
         }
-        let (mut body, mut left) = (Box::pin(answer.into_body()), most);
+        self.read(answer.into_body(), most).await;
+        false
+    }
+
+    pub(crate) fn last_id(&self) -> Option<String> {
+        Some(self.decoder.last_event_id()).filter(|id| !id.is_empty()).map(str::to_owned)
+    }
+
+    /// Reads at most so many bytes of what a new connection brings.
+    pub(crate) async fn read<B: Body<Data = Bytes, Error: Debug>>(&mut self, body: B, most: usize) {
+        self.connections += 1;
+        assert!(self.connections < 10_000, "it gets ahead");
+        self.decoder.restart();
+        let (mut body, mut left) = (Box::pin(body), most);
         while left > 0
             && let Some(frame) = body.frame().await
         {
@@ -63,7 +76,6 @@ impl Client {
                 }
             }
         }
-        false
     }
 }
 
@@ -140,7 +152,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 /// Each reader's numbers go up by one, but where it was told of a loss; what it has is true.
-fn check(seen: &[(String, String)], bounded: bool) -> Result<u64, TestCaseError> {
+pub(crate) fn check(seen: &[(String, String)], bounded: bool) -> Result<u64, TestCaseError> {
     let mut last = 0;
     let mut told = false;
     for (name, data) in seen {

@@ -15,6 +15,7 @@ use buttress_sse::{
     Written,
 };
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use tokio::{task::yield_now, time::timeout};
 use tower::{Layer, ServiceExt};
@@ -24,7 +25,7 @@ use crate::stage::{Handler, request, say};
 #[derive(Clone)]
 struct Far {
     log: Arc<MemoryLog>,
-    /// Operations so far, waits not counted.
+    /// Operations and news so far.
     asked: Arc<AtomicUsize>,
     /// Which of them fails, and whether it is done all the same.
     fault: Option<(usize, bool)>,
@@ -74,7 +75,7 @@ impl EventLog for Far {
     type Claim = Later<Claim>;
     type Write = Later<Written>;
     type Read = Later<Option<Excerpt>>;
-    type Wait = Later<()>;
+    type Tail = Pin<Box<dyn Stream<Item = Result<Excerpt, Down>> + Send>>;
 
     fn claim(&self, key: &StreamKey, start: &Cursor, lease: Duration) -> Later<Claim> {
         let (key, start) = (key.clone(), start.clone());
@@ -106,13 +107,15 @@ impl EventLog for Far {
         self.ask(move |log| log.read(&key, after.as_ref(), most))
     }
 
-    fn wait(&self, key: &StreamKey, after: &Cursor, seen: StreamState) -> Later<()> {
-        let (log, key, after) = (self.log.clone(), key.clone(), after.clone());
-        Box::pin(async move {
+    fn tail(&self, key: &StreamKey, after: &Cursor, seen: StreamState, most: usize) -> Self::Tail {
+        let (this, tail) = (self.clone(), Box::pin(self.log.tail(key, after, seen, most)));
+        Box::pin(stream::unfold((this, tail), async |(this, mut tail)| {
             yield_now().await;
-            let Ok(()) = log.wait(&key, &after, seen).await;
-            Ok(())
-        })
+            let Ok(news) = tail.next().await?;
+            let number = this.asked.fetch_add(1, Ordering::SeqCst);
+            let fails = this.fault.is_some_and(|(fails, _)| fails == number);
+            Some((if fails { Err(Down) } else { Ok(news) }, (this, tail)))
+        }))
     }
 }
 

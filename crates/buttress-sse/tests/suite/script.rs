@@ -6,11 +6,8 @@ use std::{
     fmt,
     future::{Ready, ready},
     pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{Arc, Mutex, atomic::Ordering},
+    task::{Context, Poll, Waker},
 };
 
 use buttress_sse::{HeartbeatBody, HeartbeatLayer, UnfinishedEvent};
@@ -18,6 +15,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service, service_fn};
+
+use crate::common::Wakes;
 
 /// The one who makes the body speak; whoever has it can see whether the body is still there.
 #[derive(Clone, Debug, Default)]
@@ -166,15 +165,6 @@ where
 pub(crate) struct Heard<B> {
     pub(crate) body: Pin<Box<HeartbeatBody<B>>>,
     wakes: Arc<Wakes>,
-}
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 /// What one poll gave.

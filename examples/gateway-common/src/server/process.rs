@@ -35,7 +35,7 @@ where
             return ExitCode::from(2);
         }
     };
-    init_logs(settings.log);
+    let _reports = init_logs(&settings);
     init_metrics();
     match block_on(listen(settings, serve)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! The gateway as a process: what it prints, how it refuses settings, how it ends.
 
+mod sentry;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -175,6 +177,25 @@ const PICTURE: &str = r#"{"prompt":"a"}"#;
 
 const ALICE: &str = "host: x\r\nauthorization: Bearer alice-key\r\n";
 
+/// What the line of a request tells that made a job. `breaker` and `idempotency` join them with the layers that know;
+/// `refused_by` and `error_code` belong to failures.
+const FILLED: [&str; 14] = [
+    "route",
+    "method",
+    "status",
+    "outcome",
+    "user_id",
+    "provider",
+    "cost",
+    "cost_currency",
+    "retry_count",
+    "correlation_id",
+    "duration_ms",
+    "time_to_first_byte_ms",
+    "request_bytes",
+    "response_bytes",
+];
+
 /// The `request_finished` lines of a gateway that was told to end, by route.
 fn request_lines(stderr: impl Read) -> Vec<serde_json::Value> {
     let lines = BufReader::new(stderr).lines().map(|line| line.expect("text"));
@@ -198,6 +219,9 @@ fn one_line_tells_all_of_a_request() {
     let lines = request_lines(stderr);
     let line = |route: &str| lines.iter().find(|line| line["route"] == route).unwrap_or_else(|| panic!("{lines:?}"));
     let image = line("/api/images");
+    for field in FILLED {
+        assert!(!image[field].is_null(), "{field} in {image}");
+    }
     for (field, value) in [
         ("method", "POST"),
         ("outcome", "answered"),
