@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod clients;
+pub mod docs;
 mod gateway;
 pub mod haproxy;
 mod host;

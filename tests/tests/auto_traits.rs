@@ -16,6 +16,16 @@ fn bodies_are_send_and_sync_where_their_inner_body_is() {
     shared::<buttress_core::Body<http_body_util::Full<bytes::Bytes>>>();
     shared::<buttress_sse::EventBody>();
     shared::<buttress_sse::HeartbeatBody<http_body_util::Full<bytes::Bytes>>>();
+    type Full = http_body_util::Full<bytes::Bytes>;
+    shared::<buttress_idempotency::RequestBody<Full>>();
+    shared::<buttress_idempotency::ResponseBody<Full, buttress_idempotency::MemoryStore>>();
+}
+
+#[test]
+fn layers_can_be_shared_and_cloned() {
+    use buttress_idempotency::{IdempotencyLayer, MemoryStore, Unscoped};
+
+    cloned::<IdempotencyLayer<MemoryStore, Unscoped>>();
 }
 
 #[test]
@@ -24,6 +34,7 @@ fn clients_and_stores_can_be_shared_and_cloned() {
     cloned::<Adapter>();
     cloned::<buttress_provider::ProviderService<Adapter>>();
     cloned::<buttress_sse::MemoryLog>();
+    cloned::<buttress_idempotency::MemoryStore>();
     cloned::<gateway_common::Gateway>();
     shared::<buttress_sse::Publisher>();
 }

@@ -6,6 +6,7 @@ use axum::{Router, extract::ConnectInfo, middleware::map_request, response::Into
 use buttress_core::{Body, PeerAddr, Problem, ProblemCode};
 use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::{EnvelopeLayer, Mode};
+use buttress_idempotency::{IdempotencyLayer, MemoryStore, Secret, Unscoped};
 use buttress_rate_limit::{ClientAddr, Limit, RateLimitLayer};
 use buttress_request_log::RequestLogLayer;
 use buttress_sse::HeartbeatLayer;
@@ -48,6 +49,12 @@ fn handle(path: &str) -> Option<Response<Body<Full<Bytes>>>> {
     }
 }
 
+/// The handler without a framework.
+async fn bare<B>(request: Request<B>) -> Result<Response<Body<Full<Bytes>>>, Infallible> {
+    let nothing = || Response::builder().status(404).body(Body::full("")).expect("an answer");
+    Ok(handle(request.uri().path()).unwrap_or_else(nothing))
+}
+
 const PATHS: [&str; 8] = ["/json", "/created", "/foreign", "/broken", "/text", "/nothing", "/problem", "/events"];
 
 /// Paths whose bare answers the hosts give in their own words, or not at all.
@@ -75,11 +82,23 @@ fn seen(status: StatusCode, mut headers: HeaderMap, body: &[u8]) -> Seen {
     Seen { status, headers, body: text(body) }
 }
 
-async fn ask(addr: SocketAddr, path: &str, http2: bool) -> Seen {
+/// `/path`, or with an idempotency key `first:KEY:/path` and later `again:KEY:/path`.
+async fn ask(addr: SocketAddr, asked: &str, http2: bool) -> Seen {
     let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http::<Empty<Bytes>>();
-    let request = Request::get(format!("http://{addr}{path}")).header("x-correlation-id", "fixed");
+    let (when, key_and_path) = asked.split_once(':').unwrap_or_default();
+    let (key, path) = key_and_path.split_once(':').unwrap_or(("", asked));
+    let mut request = Request::get(format!("http://{addr}{path}")).header("x-correlation-id", "fixed");
+    if !key.is_empty() {
+        request = request.method("POST").header("idempotency-key", key);
+    }
     let answer = client.request(request.body(Empty::new()).expect("a request")).await.expect("an answer");
-    let (parts, body) = answer.into_parts();
+    let (mut parts, body) = answer.into_parts();
+    let replayed = parts.headers.contains_key("idempotency-replayed");
+    match when {
+        "again" => assert!(replayed, "{asked}"),
+        // Each host is asked several times: which of them is the first does not matter here.
+        _ => _ = (parts.headers.remove("idempotency-replayed"), parts.headers.remove("x-should-retry")),
+    }
     let body = body.collect().await.expect("a whole body").to_bytes();
     seen(parts.status, parts.headers, &body)
 }
@@ -124,11 +143,7 @@ macro_rules! same_on_every_host {
     ($layer:expr, $paths:expr, $seen:expr) => {{
         let mut tasks: JoinSet<()> = JoinSet::new();
 
-        let bare = service_fn(async |request: Request<hyper::body::Incoming>| {
-            let nothing = || Response::builder().status(404).body(Body::full("")).expect("an answer");
-            Ok::<_, Infallible>(handle(request.uri().path()).unwrap_or_else(nothing))
-        });
-        let on_hyper = serve_with_hyper!(tasks, ServiceBuilder::new().layer($layer).service(bare));
+        let on_hyper = serve_with_hyper!(tasks, ServiceBuilder::new().layer($layer).service(service_fn(bare::<_>)));
 
         let router =
             Router::new().fallback(async |request: axum::extract::Request| match handle(request.uri().path()) {
@@ -189,6 +204,32 @@ async fn the_envelope_is_the_same_also_for_what_hosts_say_in_their_own_words() {
     assert_eq!(seen.body, r#"{"ok":true,"data":{"a":[1,2]}}"#);
 }
 
+/// With a key, twice.
+const KEYED: [&str; 12] = [
+    "first:1:/json",
+    "again:1:/json",
+    "first:2:/created",
+    "again:2:/created",
+    "first:3:/foreign",
+    "again:3:/foreign",
+    "first:4:/text",
+    "again:4:/text",
+    "first:5:/nothing",
+    "again:5:/nothing",
+    "first:6:/problem",
+    "again:6:/problem",
+];
+
+fn idempotency() -> IdempotencyLayer<MemoryStore, Unscoped> {
+    IdempotencyLayer::new(MemoryStore::default(), Secret::random()).unscoped()
+}
+
+#[tokio::test]
+async fn answers_are_replayed_alike() {
+    let seen = same_on_every_host!(idempotency(), [&PATHS[..], &KEYED].concat());
+    assert_eq!(seen.body, r#"{"a":[1,2]}"#);
+}
+
 #[tokio::test]
 async fn event_streams_are_the_same_through_the_heartbeats() {
     let seen = same_on_every_host!(HeartbeatLayer::default(), PATHS, "/events");
@@ -215,9 +256,14 @@ async fn limits_are_told_alike_and_refuse_alike() {
 async fn all_layers_stand_on_each_other() {
     let stack = || {
         let layers = ServiceBuilder::new().layer(CorrelationLayer::new()).layer(RequestLogLayer::new());
-        layers.layer(EnvelopeLayer::new()).layer(HeartbeatLayer::default()).into_inner()
+        layers
+            .layer(EnvelopeLayer::new())
+            .layer(limited(0))
+            .layer(idempotency())
+            .layer(HeartbeatLayer::default())
+            .into_inner()
     };
-    let seen = same_on_every_host!(stack(), [&PATHS[..], &ENVELOPED].concat());
+    let seen = same_on_every_host!(stack(), [&PATHS[..], &ENVELOPED, &KEYED].concat());
     assert_eq!(seen.body, r#"{"ok":true,"data":{"a":[1,2]}}"#);
     assert!(seen.headers.contains(&("x-correlation-id".into(), "fixed".into())), "{seen:?}");
 }

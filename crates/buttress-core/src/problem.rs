@@ -6,7 +6,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Body, CorrelationId, RetryAfter};
 
@@ -66,6 +66,17 @@ impl Problem {
     #[must_use]
     pub fn details(mut self, details: Value) -> Self {
         self.details = Some(details);
+        self
+    }
+
+    /// Adds one named thing that programs may want to know. Details that are not an object make room for one.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let details = self.details.get_or_insert_default();
+        if !details.is_object() {
+            *details = Value::Object(Map::new());
+        }
+        details[name] = value.into();
         self
     }
 
@@ -175,6 +186,22 @@ impl Problem {
         }
         json.plain("}", "");
         json.0.into()
+    }
+
+    /// The problem that [`to_problem_json`](Self::to_problem_json) told, for who kept that text; `None` if it is none.
+    ///
+    /// `code` finds the code of a name. How long to wait, and who refused, is not in the text: the problem says neither.
+    #[must_use]
+    pub fn from_problem_json(json: &[u8], code: impl FnOnce(&str) -> Option<ProblemCode>) -> Option<Self> {
+        let mut told: Value = serde_json::from_slice(json).ok()?;
+        let status = u16::try_from(told["status"].as_u64()?).ok()?;
+        let status = StatusCode::from_u16(status).ok()?;
+        let problem = Self::new(status, code(told["code"].as_str()?)?, told["message"].as_str()?.to_owned());
+        let problem = if told["retryable"].as_bool()? { problem.may_retry() } else { problem };
+        Some(match told["details"].take() {
+            Value::Null => problem,
+            details => problem.details(details),
+        })
     }
 
     /// The answer of a layer that refuses: status, `Retry-After`, a problem+json body, and `self` as an extension.
@@ -319,6 +346,26 @@ mod tests {
         let json = parse(&problem.kind("https://example.org/quota").to_problem_json(None));
         assert_eq!((&json["type"], &json["details"]), (&"https://example.org/quota".into(), &details));
         assert_eq!(json["violated-policies"], serde_json::json!(["user"]));
+    }
+
+    #[test]
+    fn what_was_told_is_read_back_and_anything_else_is_no_problem() {
+        let problem = Problem::new(StatusCode::CONFLICT, CODE, "no \"good\"").detail("n", 7).may_retry();
+        let json = problem.to_problem_json(None);
+        let known = |name: &str| (name == CODE.as_str()).then_some(CODE);
+        assert_eq!(Problem::from_problem_json(&json, known), Some(problem));
+        let plain = Problem::new(StatusCode::CONFLICT, CODE, "");
+        assert_eq!(Problem::from_problem_json(&plain.to_problem_json(None), known), Some(plain));
+        assert_eq!(Problem::from_problem_json(&json, |_| None), None);
+        for other in [&b""[..], b"[]", b"{}", br#"{"status":1,"code":"a","message":"","retryable":false}"#] {
+            assert_eq!(Problem::from_problem_json(other, known), None);
+        }
+    }
+
+    #[test]
+    fn single_details_make_an_object() {
+        let problem = Problem::new(StatusCode::CONFLICT, CODE, "no").detail("safe", false).detail("of", "7");
+        assert_eq!(problem.details_value(), Some(&serde_json::json!({ "safe": false, "of": "7" })));
     }
 
     // ENV-7

@@ -123,6 +123,9 @@ pub struct ImageRequest {
     pub seed: Option<u64>,
     /// How long to refine; the provider's choice when `None`.
     pub steps: Option<u32>,
+    /// Names this operation: the same number on each of its tries, and no other operation's. Where a provider knows no
+    /// idempotency keys its jobs are recognised by it; drawn at random when `None`.
+    pub mark: Option<u64>,
     /// What to work from.
     pub references: Vec<Reference>,
 }
@@ -139,6 +142,7 @@ impl ImageRequest {
             height: None,
             seed: None,
             steps: None,
+            mark: None,
             references: Vec::new(),
         }
     }
@@ -164,6 +168,9 @@ pub struct VideoRequest {
     pub height: Option<u32>,
     /// Makes the result repeatable. Up to 63 bits.
     pub seed: Option<u64>,
+    /// Names this operation: the same number on each of its tries, and no other operation's. Where a provider knows no
+    /// idempotency keys its jobs are recognised by it; drawn at random when `None`.
+    pub mark: Option<u64>,
     /// What to work from.
     pub references: Vec<Reference>,
 }
@@ -181,6 +188,7 @@ impl VideoRequest {
             width: None,
             height: None,
             seed: None,
+            mark: None,
             references: Vec::new(),
         }
     }

@@ -30,8 +30,8 @@ impl<St: RateStore> Judge<'_, St> {
             Err(error) => {
                 telemetry::store_failed(error.as_ref().map(|error| error as &dyn std::error::Error));
                 match self.core.without_store(terms, key) {
-                    Ok((terms, decision)) => self.conclude(&decision, &terms, told, head),
-                    Err(why) => Err(Box::new(Refusal::new(why, Written::default(), head, self.settings))),
+                    Some((terms, decision)) => self.conclude(&decision, &terms, told, head),
+                    None => Err(Box::new(Refusal::new(Why::Store, Written::default(), head, self.settings))),
                 }
             }
         }

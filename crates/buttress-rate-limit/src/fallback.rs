@@ -7,17 +7,16 @@ use crate::{
     core::{Core, Term},
     key::OwnedKey,
     memory::Table,
-    refusal::Why,
     telemetry,
 };
 
 impl<St: RateStore> Core<St> {
-    /// Each limit by its own choice, when the store did not decide: what was counted here instead.
+    /// Each limit by its own choice, when the store did not decide: what was counted here instead, or `None` to refuse.
     pub(crate) fn without_store(
         &self,
         terms: &[Term],
         key: impl Fn(usize) -> Option<OwnedKey>,
-    ) -> Result<(Vec<Term>, Decision), Why> {
+    ) -> Option<(Vec<Term>, Decision)> {
         let mut counted: Vec<(Term, &Arc<Table>, OwnedKey)> = Vec::new();
         let mut closed = false;
         for (i, term) in terms.iter().enumerate() {
@@ -29,14 +28,14 @@ impl<St: RateStore> Core<St> {
             }
         }
         if closed {
-            return Err(Why::Store);
+            return None;
         }
         let mut asks = Asks::new();
         for (term, table, key) in &counted {
             asks.push(*table, key.key(), term.quota, Act::Take { cost: term.cost, enforced: term.enforced });
         }
         let decision = self.local.decide_now(&asks);
-        Ok((counted.iter().map(|(term, ..)| *term).collect(), decision))
+        Some((counted.iter().map(|(term, ..)| *term).collect(), decision))
     }
 
     /// How long a decision about these limits may take: each limit has its own time, those that refuse without a decision

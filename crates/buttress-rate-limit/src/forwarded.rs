@@ -15,7 +15,7 @@ pub(crate) fn x_forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = Optio
 
 /// The addresses of `Forwarded`, the last one first, all lines of it together. `None`: no address (IPA-5).
 pub(crate) fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
-    headers.get_all(FORWARDED).into_iter().rev().flat_map(|line| Elements(Some(line.as_bytes()))).map(|it| node_of(it))
+    headers.get_all(FORWARDED).into_iter().rev().flat_map(|line| Elements(Some(line.as_bytes()))).map(node_of)
 }
 
 /// An address as `X-Forwarded-For` has it: bare, in brackets, with a port or without (IPA-6).

@@ -89,7 +89,6 @@ impl State<'_> {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "it is the high half")]
 fn high_half(sum: u128) -> u64 {
     (sum >> 64) as u64
 }

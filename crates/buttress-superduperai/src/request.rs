@@ -20,7 +20,7 @@ pub(crate) struct Order {
 /// What makes the result repeatable, and the job recognisable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seed {
-    /// Drawn here: no other job has it.
+    /// Drawn here, or told by the operation's mark: no other job has it.
     Drawn(u64),
     /// The caller's: an older job may have it too.
     Given(u64),
@@ -30,8 +30,11 @@ impl Seed {
     /// Seeds of the provider's own have up to fourteen digits.
     const DRAWN_BELOW: u64 = 100_000_000_000_000;
 
-    fn choose(given: Option<u64>) -> Self {
-        given.map_or_else(|| Self::Drawn(fastrand::u64(1..Self::DRAWN_BELOW)), Self::Given)
+    /// The provider knows no idempotency keys: of an operation that has a mark, the seed is its mark.
+    fn choose(given: Option<u64>, mark: Option<u64>) -> Self {
+        let drawn =
+            || mark.map_or_else(|| fastrand::u64(1..Self::DRAWN_BELOW), |mark| mark % (Self::DRAWN_BELOW - 1) + 1);
+        given.map_or_else(|| Self::Drawn(drawn()), Self::Given)
     }
 
     fn value(self) -> u64 {
@@ -43,7 +46,7 @@ impl Seed {
 
 impl Order {
     pub(crate) fn image(request: ImageRequest, model: &Model) -> Self {
-        let seed = Seed::choose(request.seed);
+        let seed = Seed::choose(request.seed, request.mark);
         let config = ImageConfig {
             prompt: &request.prompt,
             negative_prompt: request.negative_prompt.as_deref(),
@@ -69,7 +72,7 @@ impl Order {
     }
 
     pub(crate) fn video(request: VideoRequest, model: &Model) -> Self {
-        let seed = Seed::choose(request.seed);
+        let seed = Seed::choose(request.seed, request.mark);
         let config = VideoConfig {
             prompt: Some(request.prompt.as_str()).filter(|prompt| !prompt.is_empty()),
             negative_prompt: request.negative_prompt.as_deref(),

@@ -19,8 +19,8 @@ use gateway_common::{Gateway, ReportLayer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, heartbeats of event
-/// streams, routes.
+/// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, idempotency,
+/// heartbeats of event streams, routes.
 pub fn app(gateway: Gateway) -> Router {
     let identify = |State(gateway): State<Gateway>, request: Request| ready(gateway.identify(request));
     Router::new()
@@ -37,6 +37,7 @@ pub fn app(gateway: Gateway) -> Router {
         .route("/healthz", get(routes::health))
         .route("/metrics", get(routes::metrics))
         .layer(gateway.heartbeats())
+        .layer(gateway.idempotency())
         .layer(gateway.limits())
         .layer(map_request_with_state(gateway.clone(), identify))
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))

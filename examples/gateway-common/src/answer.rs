@@ -10,7 +10,7 @@ use http::{
 };
 use serde::Serialize;
 
-use crate::{Context, Gateway, JobView, codes, init_metrics};
+use crate::{Context, Gateway, JobView, codes, idempotency::verdict, init_metrics};
 
 /// What a handler answers: a body that is known whole, or a stream of events.
 pub type Answer = Response<Body<EventBody>>;
@@ -39,10 +39,14 @@ pub fn streamed(stream: Option<Response<EventBody>>) -> Answer {
     stream.map_or_else(|| empty(StatusCode::NO_CONTENT), |stream| stream.map(Body::inner))
 }
 
-/// A failure: the envelope renders it.
+/// A failure: the envelope renders it, and the layer of idempotency keys is told what it means for the key.
 pub fn failed(problem: Problem) -> Answer {
     let challenge = problem.status() == StatusCode::UNAUTHORIZED;
+    let verdict = verdict(&problem);
     let mut response = problem.into_response(None);
+    if let Some(verdict) = verdict {
+        response.extensions_mut().insert(verdict);
+    }
     if challenge {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

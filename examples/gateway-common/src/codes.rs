@@ -17,16 +17,18 @@ buttress_envelope::codes! {
     JOB_FAILED = "job_failed", 422;
     /// The job was stopped.
     JOB_CANCELLED = "job_cancelled", 422;
-    /// The idempotency key is not one, or there are several.
-    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", 400;
-    /// The idempotency key was used before, for another request.
-    IDEMPOTENCY_MISMATCH = "idempotency_mismatch", 422;
-    /// The first request with this idempotency key is still under way.
-    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress", 409, retryable;
-    /// The request was done, and its answer is kept no longer.
-    RESULT_EXPIRED = "result_expired", 409;
     /// It is not known whether a paid call took effect: a repetition could be paid twice.
     OPERATION_UNCERTAIN = "operation_uncertain", 409;
+    /// The idempotency key cannot be read, or there are two.
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", 400;
+    /// The idempotency key was used for another request.
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch", 422;
+    /// The first request with this idempotency key runs still.
+    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress", 409, retryable;
+    /// The request with this idempotency key has run, and its answer is kept no longer.
+    RESULT_EXPIRED = "result_expired", 409;
+    /// The request with this idempotency key has run, and its answer cannot be replayed.
+    RESULT_UNAVAILABLE = "result_unavailable", 409;
     /// The provider refuses the request; 422 where the user's own input is at fault.
     PROVIDER_REJECTED = "provider_rejected", 502;
     /// The provider does not accept the gateway's credentials.
@@ -39,7 +41,7 @@ buttress_envelope::codes! {
     CIRCUIT_OPEN = "circuit_open", 503, retryable;
     /// The provider did not answer in time.
     PROVIDER_TIMEOUT = "provider_timeout", 504, retryable;
-    /// There is no room for another job now.
+    /// There is no room for another job or key now.
     STORE_UNAVAILABLE = "store_unavailable", 503, retryable;
 }
 

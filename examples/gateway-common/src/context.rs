@@ -1,4 +1,5 @@
 use buttress_core::{CorrelationId, Notes};
+use buttress_idempotency::CallKey;
 use http::{HeaderValue, header::SET_COOKIE};
 
 use crate::User;
@@ -15,6 +16,8 @@ pub struct Context {
     pub correlation_id: CorrelationId,
     /// For its log line.
     pub notes: Notes,
+    /// For the calls to the provider that it causes: the same on each of their tries.
+    pub call_key: CallKey,
 }
 
 impl Context {

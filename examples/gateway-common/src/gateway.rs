@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use buttress_core::{FieldProblem, Notes, Problem};
 use buttress_correlation_id::CorrelationExt;
+use buttress_idempotency::{CallKey, Run};
 use buttress_provider::{
     Artifact, Cost, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
     PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
@@ -20,8 +21,10 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::{
     BODY_TIMEOUT, Context, JobView, NewImage, NewVideo, Settings, User, codes,
+    idempotency::{self, Keys},
     jobs::{Holding, Jobs, Record},
     limits,
+    once::OnceLayer,
     provider::{self, Provider, Simulated},
     run, telemetry, upload,
     users::{Caller, Known, Users},
@@ -48,6 +51,7 @@ struct Inner {
     log: MemoryLog,
     heartbeat: Heartbeat,
     drain: Drain,
+    idempotency: Keys,
     tasks: TaskTracker,
     stopped: CancellationToken,
 }
@@ -71,6 +75,7 @@ impl Gateway {
             // A tenth of jitter, so that many lines do not beat together.
             heartbeat: Heartbeat::every(settings.heartbeat)?.jitter(settings.heartbeat / 10),
             drain: Drain::new(),
+            idempotency: idempotency::layer(&settings)?,
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
             settings,
@@ -95,9 +100,13 @@ impl Gateway {
         self.0.simulated.as_ref()
     }
 
-    /// Finds out who sent a request, for the limits and for [`context`](Self::context).
+    /// Finds out who sent a request, for all who come after: limits, idempotency keys and [`context`](Self::context).
     pub fn identify<B>(&self, mut request: Request<B>) -> Request<B> {
-        let known = Known(self.0.users.identify(request.headers()));
+        let known = self.known(request.headers());
+        // Also for the log lines of requests that no handler sees.
+        if let (Some(user), Some(notes)) = (known.user(), request.extensions().get::<Notes>()) {
+            notes.write(|noted| noted.user_id = Some(user.as_str().to_owned().into()));
+        }
         request.extensions_mut().insert(known);
         request
     }
@@ -117,13 +126,22 @@ impl Gateway {
     ///
     /// When no layer gave the request a correlation id.
     pub fn context(&self, parts: &Parts) -> Result<Context, Problem> {
-        let known = parts.extensions.get::<Known>().cloned();
-        let known = known.map_or_else(|| self.0.users.identify(&parts.headers), |known| known.0);
-        let Caller { user, cookie } = known?;
+        let Known(caller) = parts.extensions.get().cloned().unwrap_or_else(|| self.known(&parts.headers));
+        let Caller { user, cookie } = caller?;
         let correlation_id = parts.extensions.get().cloned().expect("the correlation layer stands above the routes");
         let notes: Notes = parts.extensions.get().cloned().unwrap_or_default();
         notes.write(|noted| noted.user_id = Some(user.as_str().to_owned().into()));
-        Ok(Context { user, cookie, correlation_id, notes })
+        let call_key = parts.extensions.get::<Run>().map_or_else(CallKey::random, Run::call_key);
+        Ok(Context { user, cookie, correlation_id, notes, call_key })
+    }
+
+    fn known(&self, headers: &HeaderMap) -> Known {
+        Known(self.0.users.identify(headers))
+    }
+
+    /// The layer that lets a request with an idempotency key start its job once. It stands below [`Self::identify`].
+    pub fn idempotency(&self) -> OnceLayer {
+        OnceLayer::new(self.0.idempotency.clone())
     }
 
     /// `POST /api/images`.
@@ -132,7 +150,8 @@ impl Gateway {
     ///
     /// 422 with the fields at fault; what the provider says.
     pub async fn create_image(&self, cx: &Context, new: NewImage) -> Result<JobView, Problem> {
-        let request = new.into_request(&self.0.settings.default_image_model)?;
+        let mut request = new.into_request(&self.0.settings.default_image_model)?;
+        request.mark = Some(cx.call_key.number(u64::MAX));
         let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
         self.check_files(&cx.user, &files, |i| format!("references[{i}].fileId"), None)?;
         self.create(cx, Order::Image(request)).await
@@ -145,7 +164,8 @@ impl Gateway {
     /// 422 with the fields at fault; what the provider says.
     pub async fn create_video(&self, cx: &Context, new: NewVideo) -> Result<JobView, Problem> {
         let settings = &self.0.settings;
-        let request = new.into_request((&settings.default_video_model, &settings.default_animate_model))?;
+        let mut request = new.into_request((&settings.default_video_model, &settings.default_animate_model))?;
+        request.mark = Some(cx.call_key.number(u64::MAX));
         let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
         self.check_files(&cx.user, &files, |_| "image".into(), Some(MediaKind::Image))?;
         self.create(cx, Order::Video(request)).await.map_err(in_our_words)
@@ -294,6 +314,7 @@ impl Gateway {
 
     /// Ends all work. Jobs that run still are told as failed here; the provider goes on with them.
     pub async fn stop(&self) {
+        self.0.idempotency.detached().idle().await;
         self.0.stopped.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;

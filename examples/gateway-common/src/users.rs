@@ -32,7 +32,9 @@ pub(crate) struct Caller {
     pub(crate) cookie: Option<HeaderValue>,
 }
 
-/// Who sent a request, found out once: an extension of it.
+/// Who sent a request, or why nobody may have: found out once, and kept with the request.
+///
+/// A guest who just came is somebody new each time he is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Known(pub(crate) Result<Caller, Problem>);
 

@@ -13,8 +13,8 @@ use tower::ServiceBuilder;
 
 /// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
 ///
-/// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, heartbeats of
-/// event streams, routes.
+/// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, idempotency,
+/// heartbeats of event streams, routes.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
     let handlers = gateway.clone();
     let identifying = gateway.clone();
@@ -26,6 +26,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .map_request(move |request| identifying.identify(request))
         .layer(gateway.limits())
+        .layer(gateway.idempotency())
         .layer(gateway.heartbeats())
         .service_fn(move |request| routes::answer(handlers.clone(), request));
     gateway_common::serve(listener, gateway, stack, shutdown).await;

@@ -14,8 +14,8 @@ use tower::ServiceBuilder;
 
 /// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
 ///
-/// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, heartbeats of
-/// event streams, routes. `warp::serve` has no place for layers:
+/// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, idempotency,
+/// heartbeats of event streams, routes. `warp::serve` has no place for layers:
 /// a filter that is made a service stands below them like any other.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
     let identifying = gateway.clone();
@@ -26,6 +26,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
         .layer(EnvelopeLayer::new().mode(gateway.settings().envelope))
         .map_request(move |request| identifying.identify(request))
         .layer(gateway.limits())
+        .layer(gateway.idempotency())
         .layer(gateway.heartbeats())
         .map_request(filters::keep_extensions)
         .service(warp::service(routes::routes(&gateway)));

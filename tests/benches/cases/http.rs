@@ -60,10 +60,10 @@ pub(crate) fn json(len: usize) -> Bytes {
 }
 
 /// Answers every request at once with this body.
-pub(crate) fn bare(
+pub(crate) fn bare<B>(
     body: Bytes,
-) -> impl Service<Asked, Response = Answer, Error = Infallible, Future = Instantly> + Clone {
-    tower::service_fn(move |request: Asked| {
+) -> impl Service<Request<B>, Response = Answer, Error = Infallible, Future = Instantly> + Clone {
+    tower::service_fn(move |request: Request<B>| {
         black_box(&request);
         let mut answer = Response::new(Full::new(body.clone()));
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -5,6 +5,7 @@ mod correlation;
 mod discard;
 mod envelope;
 mod http;
+mod idempotency;
 mod rate_limit;
 mod request_log;
 mod sse;
@@ -59,6 +60,7 @@ pub(crate) fn groups() -> Vec<Group> {
     let mut groups = correlation::groups();
     groups.extend(envelope::groups());
     groups.extend(rate_limit::groups());
+    groups.extend(idempotency::groups());
     groups.push(request_log::group("request log"));
     groups.push(stack::group("three layers"));
     groups.extend(breaker::groups());

@@ -13,6 +13,8 @@ macro_rules! on_every_host {
                 #[allow(clippy::duplicate_mod)]
                 mod gateway;
                 #[allow(clippy::duplicate_mod)]
+                mod idempotency;
+                #[allow(clippy::duplicate_mod)]
                 mod limits;
             }
         )+

@@ -113,10 +113,9 @@ fn wait(turn: &Turn, mut timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -
 }
 
 fn heed<B>(response: &Response<B>, line: &Line, most: Duration) {
-    if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        if let Some(wait) = Advice::of(response.headers()).wait(SystemTime::now()) {
-            line.close_for(wait.min(most));
-        }
+    let told_to_wait = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if let Some(wait) = Advice::of(response.headers()).wait(SystemTime::now()).filter(|_| told_to_wait) {
+        line.close_for(wait.min(most));
     }
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::CATALOGUE;
 
 /// What any call of the provider may end in.
-pub(super) const PROVIDER: [&str; 7] = [
+pub(super) const PROVIDER: [&str; 8] = [
+    "circuit_open",
     "provider_insufficient_credit",
     "provider_rejected",
     "provider_timeout",

@@ -7,14 +7,18 @@ use super::{
     schemas::{id, success},
 };
 
-/// What the start of a job may fail with.
-const CREATING: [&str; 6] = [
-    "bad_request",
-    "payload_too_large",
-    "unsupported_media_type",
-    "validation_failed",
+/// What the body of a request that creates something may be refused for.
+const BODY: [&str; 5] =
+    ["bad_request", "payload_too_large", "unsupported_media_type", "validation_failed", "request_timeout"];
+
+/// What its idempotency key may come to.
+const KEYED: [&str; 6] = [
+    "idempotency_key_invalid",
+    "idempotency_mismatch",
+    "idempotency_in_progress",
     "operation_uncertain",
-    "job_failed",
+    "result_expired",
+    "result_unavailable",
 ];
 
 pub(super) fn paths() -> Value {
@@ -35,12 +39,23 @@ pub(super) fn paths() -> Value {
 }
 
 fn create(name: &str, summary: &str, body: &str) -> Value {
-    let mut responses = failures(&[&ALWAYS, &PROVIDER, &CREATING]);
+    let mut responses = failures(&[&ALWAYS, &PROVIDER, &BODY, &KEYED]);
     responses.insert("202".into(), accepted());
     let schema = json!({ "$ref": format!("#/components/schemas/{body}") });
     let mut operation = operation(name, summary, responses);
+    operation["parameters"] = json!([key()]);
     operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     operation
+}
+
+/// Quoted or raw.
+fn key() -> Value {
+    json!({
+        "name": "Idempotency-Key", "in": "header", "required": false,
+        "schema": { "type": "string", "maxLength": 257 },
+        "description": "The same key with the same request starts nothing twice: its answer is replayed, with \
+            `Idempotency-Replayed: true`.",
+    })
 }
 
 /// The answer to a job that was taken, and where it leads.
@@ -55,8 +70,7 @@ fn accepted() -> Value {
 }
 
 fn upload() -> Value {
-    let failing = ["bad_request", "payload_too_large", "unsupported_media_type", "validation_failed"];
-    let mut responses = failures(&[&ALWAYS, &PROVIDER, &failing]);
+    let mut responses = failures(&[&ALWAYS, &PROVIDER, &BODY, &KEYED]);
     let mut created =
         answer("The file is with the provider.", &success(&json!({ "$ref": "#/components/schemas/UploadedFile" })));
     created["links"] = json!({ "video": {
@@ -73,6 +87,7 @@ fn upload() -> Value {
         } },
     });
     let mut operation = operation("uploadFile", "Hands a picture or a video to the provider, to refer to.", responses);
+    operation["parameters"] = json!([key()]);
     operation["requestBody"] = json!({ "required": true, "content": { "multipart/form-data": { "schema": form } } });
     operation
 }

@@ -1,0 +1,143 @@
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::{
+    IdempotencyStore,
+    capture::Capture,
+    detach::{Detachable, Last},
+};
+
+pin_project! {
+    /// The body of an answer: passed on, passed on and recorded, recorded before, or of a refusal.
+    ///
+    /// Frames, trailers, errors and hints of the inner body go through as they are, each as soon as it is there. What is
+    /// recorded is recorded before the last frame is handed on, so that whoever has the whole answer finds it recorded.
+    ///
+    /// # Cancel safety
+    ///
+    /// A body that is dropped before its end, and is to be recorded, is read to its end by a task of its own; or, by the
+    /// choice of [`Leaving`](crate::Leaving), the operation is recorded as done without an answer.
+    pub struct ResponseBody<B, St>
+    where
+        B: Body,
+        St: IdempotencyStore,
+    {
+        #[pin]
+        kind: Kind<B, St>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<B, St>
+    where
+        B: Body,
+        St: IdempotencyStore,
+    {
+        Plain { #[pin] body: buttress_core::Body<B> },
+        Captured { capture: Detachable<Capture<B, St>> },
+        Replayed { data: Bytes, trailers: Option<HeaderMap> },
+    }
+}
+
+impl<B, St> ResponseBody<B, St>
+where
+    B: Body,
+    St: IdempotencyStore,
+{
+    #[inline]
+    pub(crate) fn passed(body: B) -> Self {
+        Self::plain(buttress_core::Body::inner(body))
+    }
+
+    #[inline]
+    pub(crate) fn plain(body: buttress_core::Body<B>) -> Self {
+        Self { kind: Kind::Plain { body } }
+    }
+
+    pub(crate) fn replayed(data: Bytes, trailers: HeaderMap) -> Self {
+        Self { kind: Kind::Replayed { data, trailers: Some(trailers).filter(|trailers| !trailers.is_empty()) } }
+    }
+}
+
+impl<B, St> ResponseBody<B, St>
+where
+    B: Body + Send + 'static,
+    B::Data: From<Bytes> + Send,
+    B::Error: Send,
+    St: IdempotencyStore,
+{
+    pub(crate) fn captured(capture: Capture<B, St>) -> Self {
+        Self { kind: Kind::Captured { capture: Detachable::new(Box::pin(capture), Capture::leave) } }
+    }
+
+    /// Reads to the end what is to be recorded, for nobody. Dropped before, it gives that up.
+    pub(crate) async fn finish(self) {
+        if let Kind::Captured { capture } = self.kind {
+            let mut capture = Last::new(capture.take());
+            while poll_fn(|cx| capture.get().poll_frame(cx)).await.is_some() {}
+        }
+    }
+}
+
+impl<B, St> Body for ResponseBody<B, St>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    St: IdempotencyStore,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        match self.project().kind.project() {
+            KindProj::Plain { body } => body.poll_frame(cx),
+            KindProj::Captured { capture } => capture.get().poll_frame(cx),
+            KindProj::Replayed { data, trailers } => {
+                if !data.is_empty() {
+                    return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data).into()))));
+                }
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Plain { body } => body.is_end_stream(),
+            Kind::Captured { capture } => capture.peek().is_end_stream(),
+            Kind::Replayed { data, trailers } => data.is_empty() && trailers.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Plain { body } => body.size_hint(),
+            Kind::Captured { capture } => capture.peek().size_hint(),
+            Kind::Replayed { data, .. } => SizeHint::with_exact(data.len() as u64),
+        }
+    }
+}
+
+impl<B, St> fmt::Debug for ResponseBody<B, St>
+where
+    B: Body,
+    St: IdempotencyStore,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Plain { .. } => "ResponseBody(plain)",
+            Kind::Captured { .. } => "ResponseBody(to be recorded)",
+            Kind::Replayed { .. } => "ResponseBody(replayed)",
+        })
+    }
+}

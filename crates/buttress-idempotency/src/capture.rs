@@ -1,0 +1,209 @@
+//! Recording an answer while it goes to its caller.
+
+mod body;
+
+use std::pin::Pin;
+
+use buttress_core::Problem;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response::Parts};
+use http_body::{Body, Frame};
+use pin_project_lite::pin_project;
+
+use crate::{
+    Answer, IdempotencyStore, Kept, ResponseBody, Settlement, Verdict, answer,
+    chunks::Chunks,
+    detach::{self, GiveUp},
+    headers::filter_trailers,
+    keeper::Keeper,
+    refusal::SHOULD_RETRY,
+    settling::Settling,
+    telemetry::{self, Place},
+};
+
+/// Marks an answer that was recorded (IDM-6).
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What is left to do when the head of an answer is there.
+pub(crate) enum Ended<R, St: IdempotencyStore> {
+    /// Nothing that the head has to wait for.
+    Now(R),
+    After(Settling<St>, R),
+}
+
+/// The head of the first answer is there: it is recorded with its body, without it, or not at all.
+pub(crate) fn end<B, St>(
+    response: Response<B>,
+    keeper: Keeper<St>,
+    place: Option<Place>,
+) -> Ended<Response<ResponseBody<B, St>>, St>
+where
+    B: Body + Send + 'static,
+    B::Data: From<Bytes> + Send,
+    B::Error: Send,
+    St: IdempotencyStore,
+{
+    let (parts, body) = response.into_parts();
+    let settings = &keeper.shared.settings;
+    let settlement = match Verdict::of(&parts, settings.effect) {
+        Verdict::Release => Settlement::Release,
+        Verdict::Doubt => Settlement::Doubt,
+        Verdict::Keep if is_stream(&parts) || length(&parts, &body).0 > settings.answer_limit as u64 => {
+            Settlement::Complete(Kept::Nothing)
+        }
+        Verdict::Keep => return record(parts, body, keeper, place),
+    };
+    Ended::After(keeper.settle(settlement), Response::from_parts(parts, ResponseBody::passed(body)))
+}
+
+fn record<B, St>(
+    parts: Parts,
+    body: B,
+    keeper: Keeper<St>,
+    place: Option<Place>,
+) -> Ended<Response<ResponseBody<B, St>>, St>
+where
+    B: Body + Send + 'static,
+    B::Data: From<Bytes> + Send,
+    B::Error: Send,
+    St: IdempotencyStore,
+{
+    let draft = Draft {
+        status: parts.status,
+        headers: keeper.shared.settings.allowed.filter(&parts.headers),
+        problem: parts.extensions.get().cloned(),
+        chunks: Chunks::default(),
+        trailers: HeaderMap::new(),
+        promised: length(&parts, &body).1,
+    };
+    if body.is_end_stream() {
+        let settling = keeper.settle(Settlement::Complete(draft.kept(&keeper)));
+        return Ended::After(settling, Response::from_parts(parts, ResponseBody::passed(body)));
+    }
+    let capture = Capture { keeper, place, body, draft: Some(draft), settling: None, end: None, over: false };
+    Ended::Now(Response::from_parts(parts, ResponseBody::captured(capture)))
+}
+
+/// Event streams and other protocols are never recorded: they have no end worth waiting for.
+fn is_stream(parts: &Parts) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let content_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+    let events =
+        content_type.and_then(|value| value.get(..EVENTS.len())).is_some_and(|v| v.eq_ignore_ascii_case(EVENTS));
+    events || parts.status.is_informational()
+}
+
+/// The least that the body has, and what was promised of it.
+fn length<B: Body>(parts: &Parts, body: &B) -> (u64, Option<u64>) {
+    let hint = body.size_hint();
+    let said = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    // An encoder may have left the length of what it encodes: the body knows better.
+    let promised = hint.exact().or(said);
+    (promised.unwrap_or(hint.lower()), promised)
+}
+
+/// A recorded answer, marked as such. One that is a failure says that no retry will change it (IDM-28).
+pub(crate) fn replayed<B: Body, St: IdempotencyStore>(answer: Answer) -> Response<ResponseBody<B, St>> {
+    let Answer { status, headers, problem, body, trailers } = answer;
+    let mut response = Response::new(ResponseBody::replayed(body, trailers));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if let Some(problem) = problem {
+        response.extensions_mut().insert(problem);
+    }
+    let headers = response.headers_mut();
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    if status.is_client_error() || status.is_server_error() {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response
+}
+
+/// As much of an answer as has come.
+struct Draft {
+    status: StatusCode,
+    headers: HeaderMap,
+    problem: Option<Problem>,
+    chunks: Chunks,
+    trailers: HeaderMap,
+    promised: Option<u64>,
+}
+
+impl Draft {
+    /// What is kept of it now that it has ended.
+    fn kept<St: IdempotencyStore>(&self, keeper: &Keeper<St>) -> Kept {
+        if self.promised.is_some_and(|promised| promised != self.chunks.len() as u64) {
+            return Kept::Nothing;
+        }
+        let plain = answer::encode(self.status, &self.headers, self.problem.as_ref(), &self.chunks, &self.trailers);
+        match &keeper.shared.settings.seal {
+            None => Kept::Whole(plain.into()),
+            Some(seal) => match seal.seal(&keeper.key, plain) {
+                Ok(sealed) => Kept::Whole(sealed),
+                Err(error) => {
+                    telemetry::failed("seal", &*error);
+                    Kept::Nothing
+                }
+            },
+        }
+    }
+}
+
+/// What a body has to say when it is polled.
+type Polled<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
+
+pin_project! {
+    /// The body of an answer that is recorded.
+    pub(crate) struct Capture<B, St>
+    where
+        B: Body,
+        St: IdempotencyStore,
+    {
+        keeper: Keeper<St>,
+        place: Option<Place>,
+        #[pin]
+        body: B,
+        // Until it is settled.
+        draft: Option<Draft>,
+        settling: Option<Settling<St>>,
+        // What is handed on once it is settled.
+        end: Option<Polled<B>>,
+        over: bool,
+    }
+}
+
+impl<B, St> Capture<B, St>
+where
+    B: Body + Send + 'static,
+    B::Data: From<Bytes> + Send,
+    B::Error: Send,
+    St: IdempotencyStore,
+{
+    pub(crate) fn leave(mut capture: Pin<Box<Self>>) {
+        let this = capture.as_mut().project();
+        if let Some(settling) = this.settling.take() {
+            return settling.dispatch();
+        }
+        if this.draft.is_none() {
+            return;
+        }
+        let (shared, key, place) = (this.keeper.shared.clone(), this.keeper.key, this.place.take());
+        detach::go_on(&shared.settings, key, place, capture, |mut capture| async move {
+            while std::future::poll_fn(|cx| capture.get().poll_frame(cx)).await.is_some() {}
+        });
+    }
+}
+
+impl<B: Body, St: IdempotencyStore> GiveUp for Capture<B, St> {
+    /// Whatever is missing of the answer, the operation is done.
+    fn give_up(self: Pin<&mut Self>) {
+        let this = self.project();
+        match this.settling.take() {
+            Some(settling) => settling.dispatch(),
+            None if this.draft.take().is_some() => {
+                this.keeper.settle(Settlement::Complete(Kept::Nothing)).dispatch();
+            }
+            None => {}
+        }
+    }
+}

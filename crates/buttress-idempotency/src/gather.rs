@@ -1,0 +1,57 @@
+//! Reading the body of a request, within a bound.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::HeaderMap;
+use http_body::Body;
+
+use crate::chunks::Chunks;
+
+/// What has come of a body so far.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) chunks: Chunks,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+/// Why a body cannot be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    TooLong,
+    TooSlow,
+    BrokenOff,
+}
+
+impl Gathered {
+    /// Resolves when the body is here, or as soon as it is clear that it will not be.
+    pub(crate) fn poll<B: Body>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<(), Unread>> {
+        let room = |chunks: &Chunks| (limit - chunks.len()) as u64;
+        if body.size_hint().lower() > room(&self.chunks) {
+            return Poll::Ready(Err(Unread::TooLong));
+        }
+        // A body may know that it has ended, and say nothing of it when asked.
+        while !body.is_end_stream() {
+            let Some(frame) = ready!(body.as_mut().poll_frame(cx)) else { break };
+            match frame.map_err(|_| Unread::BrokenOff)?.into_data() {
+                Ok(mut data) => {
+                    let len = data.remaining();
+                    if len as u64 > room(&self.chunks) {
+                        return Poll::Ready(Err(Unread::TooLong));
+                    }
+                    self.chunks.push(data.copy_to_bytes(len));
+                }
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

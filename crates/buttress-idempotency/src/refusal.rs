@@ -1,0 +1,156 @@
+//! What callers are told instead of an answer.
+
+use std::{borrow::Cow, time::Duration};
+
+use buttress_core::{Body, CorrelationId, Problem, ProblemCode};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{HeaderName, LINK},
+    request::Parts,
+};
+
+use crate::{EventKind, InvalidKey, RecordKey, codes, gather::Unread, settings::Settings};
+
+/// Says that a retry is of no use, as the clients of some APIs expect it.
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Invalid(InvalidKey),
+    Missing,
+    Scope(Problem),
+    Unread(Unread, usize),
+    Mismatch,
+    InProgress(Duration),
+    Uncertain,
+    Expired,
+    NotReplayable,
+    StoreDown,
+}
+
+/// A store that cannot be asked may be back soon.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+impl Refusal {
+    pub(crate) fn kind(&self) -> EventKind {
+        match self {
+            Self::Invalid(_) => EventKind::InvalidKey,
+            Self::Missing => EventKind::MissingKey,
+            Self::Scope(_) => EventKind::NoScope,
+            Self::Unread(..) => EventKind::Unread,
+            Self::Mismatch => EventKind::Mismatch,
+            Self::InProgress(_) => EventKind::InProgress,
+            Self::Uncertain => EventKind::Uncertain,
+            Self::Expired => EventKind::Expired,
+            Self::NotReplayable => EventKind::NotReplayable,
+            Self::StoreDown => EventKind::StoreDown,
+        }
+    }
+
+    /// The answer, and word of it to all who want to know.
+    pub(crate) fn answer<B>(self, settings: &Settings, parts: &Parts, key: Option<RecordKey>) -> Response<Body<B>> {
+        settings.told(parts, key, self.kind());
+        let id = parts.extensions.get::<CorrelationId>();
+        let (documented, final_) = (self.is_documented(), self.is_final());
+        let mut response = self.problem(settings, key).into_response(id);
+        let headers = response.headers_mut();
+        if documented {
+            headers.insert(LINK, link(&settings.documentation));
+        }
+        if final_ {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response
+    }
+
+    /// Whether it is about the rules of keys, which the documentation explains.
+    fn is_documented(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Missing | Self::Mismatch | Self::InProgress(_) | Self::Uncertain)
+    }
+
+    /// Whether the same request gets the same again, whatever it waits.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Mismatch | Self::Uncertain | Self::Expired | Self::NotReplayable)
+    }
+
+    fn problem(self, settings: &Settings, key: Option<RecordKey>) -> Problem {
+        let said = |status, code, message: &'static str| new(status, code, message.into(), settings, key, false);
+        let fresh = |status, code, message| new(status, code, message, settings, key, true);
+        match self {
+            Self::Invalid(error) => {
+                fresh(StatusCode::BAD_REQUEST, codes::IDEMPOTENCY_KEY_INVALID, error.to_string().into())
+            }
+            Self::Missing => fresh(
+                StatusCode::BAD_REQUEST,
+                codes::IDEMPOTENCY_KEY_MISSING,
+                "an Idempotency-Key is needed here".into(),
+            ),
+            Self::Scope(problem) => problem.refused_by(LAYER),
+            Self::Unread(Unread::TooLong, limit) => {
+                let message = format!("with an idempotency key, a body has at most {limit} bytes");
+                plain(StatusCode::PAYLOAD_TOO_LARGE, codes::PAYLOAD_TOO_LARGE, message.into())
+            }
+            Self::Unread(Unread::TooSlow, _) => {
+                let message = "the body did not arrive in time";
+                plain(StatusCode::REQUEST_TIMEOUT, codes::REQUEST_TIMEOUT, message.into()).may_retry()
+            }
+            Self::Unread(Unread::BrokenOff, _) => {
+                plain(StatusCode::BAD_REQUEST, codes::BAD_REQUEST, "the body broke off".into())
+            }
+            Self::Mismatch => {
+                let message = "this idempotency key was used for another request";
+                fresh(StatusCode::UNPROCESSABLE_ENTITY, codes::IDEMPOTENCY_MISMATCH, message.into())
+            }
+            Self::InProgress(left) => {
+                let message = "the first request with this idempotency key is still running";
+                said(StatusCode::CONFLICT, codes::IDEMPOTENCY_IN_PROGRESS, message).retry_after(left)
+            }
+            Self::Uncertain => {
+                let message = "it is not known whether the first request with this idempotency key took effect";
+                said(StatusCode::CONFLICT, codes::OPERATION_UNCERTAIN, message)
+            }
+            Self::Expired => {
+                let message = "the request with this idempotency key has run, and its answer is kept no longer";
+                said(StatusCode::CONFLICT, codes::RESULT_EXPIRED, message)
+            }
+            Self::NotReplayable => {
+                let message = "the request with this idempotency key has run, and its answer cannot be replayed";
+                said(StatusCode::CONFLICT, codes::RESULT_UNAVAILABLE, message)
+            }
+            Self::StoreDown => {
+                let message = "idempotency keys cannot be checked now";
+                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into())
+                    .retry_after(STORE_PAUSE)
+            }
+        }
+    }
+}
+
+const LAYER: &str = "idempotency";
+
+fn plain(status: StatusCode, code: ProblemCode, message: Cow<'static, str>) -> Problem {
+    Problem::new(status, code, message).refused_by(LAYER)
+}
+
+/// With what programs may want to know: whether a new key is safe, and of which operation this is told (IDM-22).
+fn new(
+    status: StatusCode,
+    code: ProblemCode,
+    message: Cow<'static, str>,
+    settings: &Settings,
+    key: Option<RecordKey>,
+    new_key: bool,
+) -> Problem {
+    let documentation = settings.documentation.to_str().unwrap_or_default();
+    let problem = plain(status, code, message).detail("safeNewKey", new_key).detail("documentation", documentation);
+    match key {
+        Some(key) => problem.detail("operation", key.to_string()),
+        None => problem,
+    }
+}
+
+fn link(documentation: &HeaderValue) -> HeaderValue {
+    let link = [b"<", documentation.as_bytes(), b">; rel=\"help\""].concat();
+    HeaderValue::from_bytes(&link).expect("what is a header value is one in brackets, too")
+}

@@ -1,0 +1,140 @@
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, request::Parts};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{
+    IdempotencyStore, Key, RecordKey, RequestBody, ResponseBody, ResponseFuture, ScopeOf,
+    refusal::Refusal,
+    settings::Shared,
+    visit::{Name, Visit},
+};
+
+/// Runs a request with an idempotency key once, and replays its answer. Made by
+/// [`IdempotencyLayer`](crate::IdempotencyLayer).
+///
+/// It is ready when the inner service is. The inner service's reservation is held while the body of a request with a key is
+/// read and its key is claimed; who is answered otherwise, or waits for another run, gives it back.
+///
+/// # Errors
+///
+/// Those of the inner service, untouched.
+///
+/// # Panics
+///
+/// A panic of the inner service goes on, after its key was settled.
+///
+/// # Cancel safety
+///
+/// See [`ResponseFuture`] and [`ResponseBody`].
+#[derive(Debug)]
+pub struct Idempotency<S, St, Sc> {
+    inner: S,
+    shared: Arc<Shared<St>>,
+    scope: Sc,
+}
+
+impl<S, St, Sc> Idempotency<S, St, Sc> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared<St>>, scope: Sc) -> Self {
+        Self { inner, shared, scope }
+    }
+
+    /// The service below.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service below, to be changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service below, alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: Clone, St, Sc: Clone> Clone for Idempotency<S, St, Sc> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), shared: self.shared.clone(), scope: self.scope.clone() }
+    }
+}
+
+impl<S, St, Sc> Idempotency<S, St, Sc>
+where
+    St: IdempotencyStore,
+    Sc: ScopeOf,
+{
+    /// Under which name the request is recorded; `None` when it is not. Methods that are idempotent by themselves are not
+    /// looked at (IDM-21).
+    fn name(&self, parts: &Parts) -> Result<Option<Name>, Refusal> {
+        let settings = &self.shared.settings;
+        let secret = &settings.secret;
+        let scope = || self.scope.scope_of(parts).map_err(Refusal::Scope);
+        match Key::of(&parts.headers, settings.form).map_err(Refusal::Invalid)? {
+            Some(key) => Ok(Some(Name::Sent(RecordKey::sent(secret, &scope()?, key.as_bytes())))),
+            None if settings.is_required(parts) => Err(Refusal::Missing),
+            None if settings.made.is_some() => Ok(Some(Name::Made(RecordKey::unsent(secret, &scope()?)))),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether nothing but passing it on is to be done, by the cheapest of looks.
+    fn passes<B>(&self, request: &Request<B>) -> bool {
+        if !matches!(*request.method(), Method::POST | Method::PATCH) {
+            return true;
+        }
+        let settings = &self.shared.settings;
+        let headers = request.headers();
+        let is_key = |name: &_| *name == Key::HEADER || *name == Key::OLD_HEADER;
+        settings.leaves_others_alone() && !headers.keys().any(is_key)
+    }
+}
+
+impl<S, St, Sc, ReqB, ResB> Service<Request<ReqB>> for Idempotency<S, St, Sc>
+where
+    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    ReqB: Body + Send + 'static,
+    ResB: Body + Send + 'static,
+    ResB::Data: From<Bytes> + Send,
+    ResB::Error: Send,
+    St: IdempotencyStore,
+    Sc: ScopeOf,
+{
+    type Response = Response<ResponseBody<ResB, St>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqB, ResB, St>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        if self.passes(&request) {
+            return ResponseFuture::passed(self.inner.call(request.map(RequestBody::passed)));
+        }
+        let (parts, body) = request.into_parts();
+        match self.name(&parts) {
+            Ok(Some(name)) => {
+                let fresh = self.inner.clone();
+                let readied = mem::replace(&mut self.inner, fresh);
+                ResponseFuture::visit(Visit::new(self.shared.clone(), name, readied, parts, body))
+            }
+            Ok(None) => {
+                let request = Request::from_parts(parts, RequestBody::passed(body));
+                ResponseFuture::passed(self.inner.call(request))
+            }
+            Err(refusal) => ResponseFuture::refused(refusal.answer(&self.shared.settings, &parts, None)),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use buttress_core::Notes;
+use http::{HeaderValue, Uri, request::Parts};
+
+use crate::{
+    Detached, Effect, Event, EventKind, KeyForm, Lease, RecordKey, Retention, Seal, Secret, canonical::Canonical,
+    headers::AllowList, telemetry,
+};
+
+/// What becomes of a request whose equal runs still (IDM-5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Followers {
+    /// 409 with `Retry-After`: what is left of the lease.
+    #[default]
+    Refuse,
+    /// It waits for the answer, at most so long, and is then refused as above.
+    Wait(Duration),
+}
+
+/// What becomes of a run whose caller leaves (IDM-14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Leaving {
+    /// It goes on in a task of its own, at most so long, and is recorded. What takes longer is dropped as below.
+    Finish(Duration),
+    /// It is dropped: uncertain, or free if it has no [effect](Effect).
+    Abandon,
+}
+
+impl Default for Leaving {
+    fn default() -> Self {
+        Self::Finish(Duration::from_secs(60))
+    }
+}
+
+/// Where a key is required.
+#[derive(Clone, Default)]
+pub(crate) enum Required {
+    #[default]
+    Nowhere,
+    Everywhere,
+    Where(Arc<dyn Fn(&Parts) -> bool + Send + Sync>),
+}
+
+type Hook = dyn Fn(&Event) + Send + Sync;
+type FindUri = dyn for<'a> Fn(&'a Parts) -> &'a Uri + Send + Sync;
+
+/// What a layer was told.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) secret: Secret,
+    pub(crate) form: KeyForm,
+    pub(crate) required: Required,
+    /// How long keys that are made here are remembered; `None`: none is made.
+    pub(crate) made: Option<Retention>,
+    pub(crate) effect: Effect,
+    pub(crate) lease: Lease,
+    pub(crate) retention: Retention,
+    pub(crate) followers: Followers,
+    pub(crate) leaving: Leaving,
+    pub(crate) most_detached: NonZeroUsize,
+    pub(crate) detached: Detached,
+    pub(crate) body_limit: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_time: Duration,
+    pub(crate) answer_limit: usize,
+    pub(crate) canonical: Canonical,
+    pub(crate) allowed: AllowList,
+    pub(crate) uri: Option<Arc<FindUri>>,
+    pub(crate) seal: Option<Arc<dyn Seal>>,
+    pub(crate) hook: Option<Arc<Hook>>,
+    pub(crate) documentation: HeaderValue,
+    pub(crate) fail_open: bool,
+    /// How long the store may take for an answer.
+    pub(crate) patience: Duration,
+}
+
+/// The draft itself, where there is nothing better.
+const DRAFT: &str = "https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/";
+
+impl Settings {
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self {
+            secret,
+            form: KeyForm::default(),
+            required: Required::default(),
+            made: None,
+            effect: Effect::Outside,
+            lease: Lease::default(),
+            retention: Retention::default(),
+            followers: Followers::default(),
+            leaving: Leaving::default(),
+            most_detached: NonZeroUsize::new(1_024).expect("not zero"),
+            detached: Detached::default(),
+            body_limit: 1 << 20,
+            body_time: Duration::from_secs(60),
+            answer_limit: 1 << 20,
+            canonical: Canonical::default(),
+            allowed: AllowList::default(),
+            uri: None,
+            seal: None,
+            hook: None,
+            documentation: HeaderValue::from_static(DRAFT),
+            fail_open: false,
+            patience: Duration::from_secs(5),
+        }
+    }
+
+    /// Whether requests without a key are none of its business, whatever they are.
+    pub(crate) fn leaves_others_alone(&self) -> bool {
+        matches!(self.required, Required::Nowhere) && self.made.is_none()
+    }
+
+    pub(crate) fn is_required(&self, parts: &Parts) -> bool {
+        match &self.required {
+            Required::Nowhere => false,
+            Required::Everywhere => true,
+            Required::Where(here) => here(parts),
+        }
+    }
+
+    /// What the caller asked for, whatever was cut off on the way.
+    pub(crate) fn uri<'a>(&self, parts: &'a Parts) -> &'a Uri {
+        self.uri.as_ref().map_or(&parts.uri, |find| find(parts))
+    }
+
+    /// Tells what a request got: in its notes as well.
+    pub(crate) fn told(&self, parts: &Parts, operation: Option<RecordKey>, kind: EventKind) {
+        if let Some(notes) = parts.extensions.get::<Notes>() {
+            notes.write(|noted| noted.idempotency = Some(kind.as_str().into()));
+        }
+        self.tell(operation, kind);
+    }
+
+    pub(crate) fn tell(&self, operation: Option<RecordKey>, kind: EventKind) {
+        let event = Event { operation, kind };
+        telemetry::tell(&event);
+        if let Some(hook) = &self.hook {
+            hook(&event);
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("form", &self.form)
+            .field("effect", &self.effect)
+            .field("lease", &self.lease)
+            .field("retention", &self.retention)
+            .field("followers", &self.followers)
+            .field("leaving", &self.leaving)
+            .field("body_limit", &self.body_limit)
+            .field("answer_limit", &self.answer_limit)
+            .field("fail_open", &self.fail_open)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the services of a layer share.
+#[derive(Debug)]
+pub(crate) struct Shared<St> {
+    pub(crate) store: Arc<St>,
+    pub(crate) settings: Settings,
+}
+
+impl<St> Clone for Shared<St> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), settings: self.settings.clone() }
+    }
+}

@@ -1,0 +1,93 @@
+//! All that is logged and counted, in one place.
+
+use crate::{Event, EventKind};
+
+/// An event of the layer: a line, and one more on the counter of its kind.
+pub(crate) fn tell(event: &Event) {
+    count(event.kind);
+    log::tell(event);
+}
+
+/// The store or a hook failed while something was done for a key.
+pub(crate) fn failed(what: &'static str, error: &(dyn std::error::Error + 'static)) {
+    log::failed(what, error);
+}
+
+/// A record that was still of use made room for another.
+pub(crate) fn evicted() {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("buttress_idempotency_evictions_total").increment(1);
+}
+
+#[cfg(feature = "metrics")]
+fn count(kind: EventKind) {
+    metrics::counter!("buttress_idempotency_total", "kind" => kind.as_str()).increment(1);
+}
+
+#[cfg(not(feature = "metrics"))]
+fn count(_: EventKind) {}
+
+#[cfg(feature = "tracing")]
+mod log {
+    use tracing::{Instrument, Span, debug, field::display, info, warn};
+
+    use crate::{Event, EventKind};
+
+    pub(super) fn tell(event: &Event) {
+        let operation = event.operation.map(display);
+        let kind = event.kind.as_str();
+        match event.kind {
+            EventKind::First | EventKind::Recorded => debug!(kind, operation, "idempotency"),
+            EventKind::StoreDown
+            | EventKind::Unprotected
+            | EventKind::Lost
+            | EventKind::Weakened
+            | EventKind::Doubted => {
+                warn!(kind, operation, "idempotency");
+            }
+            _ => info!(kind, operation, "idempotency"),
+        }
+    }
+
+    pub(super) fn failed(what: &'static str, error: &(dyn std::error::Error + 'static)) {
+        warn!(what, error, "idempotency_failed");
+    }
+
+    /// The span of a request, for what goes on without its caller.
+    #[derive(Debug)]
+    pub(crate) struct Place(Span);
+
+    impl Place {
+        pub(crate) fn here() -> Self {
+            Self(Span::current())
+        }
+
+        pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+            future.instrument(self.0)
+        }
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod log {
+    use crate::Event;
+
+    pub(super) fn tell(_: &Event) {}
+
+    pub(super) fn failed(_: &'static str, _: &dyn std::error::Error) {}
+
+    #[derive(Debug)]
+    pub(crate) struct Place(());
+
+    impl Place {
+        pub(crate) fn here() -> Self {
+            Self(())
+        }
+
+        pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+            future
+        }
+    }
+}
+
+pub(crate) use log::Place;

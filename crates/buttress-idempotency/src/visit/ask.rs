@@ -1,0 +1,157 @@
+//! What a request with a key gets of its key.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::time::{Instant, sleep_until};
+use tower_service::Service;
+
+use super::{Name, Next, Stage, StageProj, Turn, Visit, leave};
+use crate::{
+    Answer, Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, RequestBody, ResponseBody, Token, capture,
+    gather::Unread, refusal::Refusal, telemetry,
+};
+
+impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
+where
+    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone,
+    ReqB: Body,
+    ResB: Body + Send + 'static,
+    ResB::Data: From<Bytes> + Send,
+    ResB::Error: Send,
+    St: IdempotencyStore,
+{
+    /// Gathering → (Claiming | refused)
+    pub(super) fn gather(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+        let mut this = self.project();
+        let StageProj::Gathering { body, patience } = this.stage.as_mut().project() else {
+            unreachable!("it is gathering")
+        };
+        let settings = &this.shared.settings;
+        let parts = this.parts.as_ref().expect("the request is here until it runs");
+        let gathered = match this.gathered.poll(body, cx, settings.body_limit) {
+            Poll::Ready(gathered) => gathered,
+            Poll::Pending if patience.is_over(settings.body_time, cx) => Err(Unread::TooSlow),
+            Poll::Pending => return Poll::Pending,
+        };
+        if let Err(unread) = gathered {
+            let key = match this.name {
+                Name::Sent(key) => Some(*key),
+                Name::Made(_) => None,
+            };
+            let refusal = Refusal::Unread(unread, settings.body_limit).answer(settings, parts, key);
+            return Poll::Ready(Next::Done(Ok(refusal.map(ResponseBody::plain))));
+        }
+        let uri = settings.uri(parts);
+        let fingerprint = Fingerprint::of(&settings.secret, settings.canonical, parts, uri, &this.gathered.chunks);
+        let mut retention = settings.retention;
+        if let Name::Made(scope) = *this.name {
+            *this.name = Name::Sent(scope.asking(&settings.secret, &fingerprint));
+            retention = settings.made.unwrap_or(retention);
+        }
+        let bid = Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention };
+        *this.bid = Some(bid);
+        this.stage.claim(this.shared, *this.name, bid);
+        Poll::Ready(Next::Go)
+    }
+
+    /// Claiming → (Readying | Running | Following | replayed | refused)
+    pub(super) fn claim(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+        let this = self.as_mut().project();
+        let StageProj::Claiming { claim, patience } = this.stage.project() else { unreachable!("it is claiming") };
+        let settings = &this.shared.settings;
+        let asked = claim.as_mut().expect("it is there until the future is dropped");
+        let claimed = match Pin::new(asked).poll(cx) {
+            Poll::Ready(Ok(claimed)) => Ok(claimed),
+            Poll::Ready(Err(error)) => {
+                telemetry::failed("claim", &error);
+                Err(())
+            }
+            Poll::Pending if patience.is_over(settings.patience, cx) => {
+                leave::give_back(claim.take(), this.shared, this.name.key());
+                Err(())
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        let refusal = match claimed {
+            Ok(Claim::Won(token)) => return self.begin(token),
+            Ok(Claim::Replay(answer)) => match self.as_mut().replay(answer) {
+                Some(response) => return Poll::Ready(Next::Done(Ok(response))),
+                None => Refusal::NotReplayable,
+            },
+            Ok(Claim::Running { token, left }) => match self.as_mut().wait(token, left) {
+                Ok(()) => return Poll::Ready(Next::Go),
+                Err(refusal) => refusal,
+            },
+            Ok(Claim::NotReplayable) => Refusal::NotReplayable,
+            Ok(Claim::Expired) => Refusal::Expired,
+            Ok(Claim::Uncertain) => Refusal::Uncertain,
+            Ok(Claim::Mismatch) => Refusal::Mismatch,
+            Ok(Claim::Full) | Err(()) if settings.fail_open => return self.run_unprotected(),
+            Ok(Claim::Full) | Err(()) => Refusal::StoreDown,
+        };
+        Poll::Ready(Next::Done(Ok(self.refuse(refusal))))
+    }
+
+    fn refuse(self: Pin<&mut Self>, refusal: Refusal) -> Response<ResponseBody<ResB, St>> {
+        let this = self.project();
+        let parts = this.parts.as_ref().expect("the request is here until it runs");
+        refusal.answer(&this.shared.settings, parts, Some(this.name.key())).map(ResponseBody::plain)
+    }
+
+    /// The recorded answer, `None` if it cannot be read.
+    fn replay(self: Pin<&mut Self>, answer: Bytes) -> Option<Response<ResponseBody<ResB, St>>> {
+        let this = self.project();
+        let (settings, key) = (&this.shared.settings, this.name.key());
+        let opened = match &settings.seal {
+            None => answer,
+            Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
+        };
+        let answer = Answer::decode(opened).map_err(|error| telemetry::failed("decode", &error)).ok()?;
+        let parts = this.parts.as_ref().expect("the request is here until it runs");
+        settings.told(parts, Some(key), EventKind::Replayed);
+        Some(capture::replayed(answer))
+    }
+
+    /// Waits for the run that has this token, as long as that is wanted.
+    fn wait(self: Pin<&mut Self>, token: Token, left: Duration) -> Result<(), Refusal> {
+        let mut this = self.project();
+        let Followers::Wait(limit) = this.shared.settings.followers else { return Err(Refusal::InProgress(left)) };
+        let now = Instant::now();
+        let until = *this.follow_until.get_or_insert_with(|| now + limit.min(LONGEST));
+        if until <= now {
+            return Err(Refusal::InProgress(left));
+        }
+        // Who waits gives back what was reserved for it.
+        if *this.readied {
+            *this.readied = false;
+            *this.inner = this.inner.as_ref().cloned();
+        }
+        let wait = this.shared.store.wait(&this.name.key(), token);
+        this.stage.set(Stage::Following { wait, until: Box::pin(sleep_until(until.min(now + left))) });
+        Ok(())
+    }
+
+    /// Following → Claiming
+    pub(super) fn follow(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+        let mut this = self.project();
+        let StageProj::Following { wait, until } = this.stage.as_mut().project() else { unreachable!("it follows") };
+        match Pin::new(wait).poll(cx) {
+            Poll::Ready(Err(error)) => telemetry::failed("wait", &error),
+            Poll::Ready(Ok(())) => {}
+            Poll::Pending => ready!(until.as_mut().poll(cx)),
+        }
+        let bid = this.bid.expect("it has claimed before");
+        this.stage.claim(this.shared, *this.name, bid);
+        Poll::Ready(Next::Go)
+    }
+}
+
+/// Longer than any run; an instant can be told for it.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);

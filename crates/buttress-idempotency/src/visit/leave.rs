@@ -1,0 +1,91 @@
+//! What becomes of a request whose caller leaves.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{Stage, StageProj, Visit};
+use crate::{
+    Claim, IdempotencyStore, RecordKey, RequestBody, Settlement,
+    detach::{self, GiveUp},
+    settings::Shared,
+    settling::Settling,
+};
+
+impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
+where
+    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    ReqB: Body + Send + 'static,
+    ResB: Body + Send + 'static,
+    ResB::Data: From<Bytes> + Send,
+    ResB::Error: Send,
+    St: IdempotencyStore,
+{
+    pub(crate) fn leave(mut visit: Pin<Box<Self>>) {
+        let this = visit.as_mut().project();
+        match this.stage.project() {
+            // Nothing is recorded yet, or nothing is left to do.
+            StageProj::Gathering { .. } | StageProj::Following { .. } | StageProj::Over => {}
+            StageProj::Claiming { claim, .. } => give_back(claim.take(), this.shared, this.name.key()),
+            StageProj::Readying => {
+                if let Some(keeper) = this.keeper.take() {
+                    keeper.settle(Settlement::Release).dispatch();
+                }
+            }
+            StageProj::Running { .. } => Self::go_on(visit),
+            StageProj::Settling { settling, .. } => settling.take().map_or((), Settling::dispatch),
+        }
+    }
+
+    fn go_on(mut visit: Pin<Box<Self>>) {
+        let this = visit.as_mut().project();
+        let (Some(keeper), place) = (&*this.keeper, this.place.take()) else { return };
+        let (shared, key) = (keeper.shared.clone(), keeper.key);
+        detach::go_on(&shared.settings, key, place, visit, |mut visit| async move {
+            if let Ok(response) = poll_fn(|cx| visit.get().poll(cx)).await {
+                response.into_body().finish().await;
+            }
+        });
+    }
+}
+
+impl<S, ReqB, ResB, St> GiveUp for Visit<S, ReqB, ResB, St>
+where
+    S: Service<Request<RequestBody<ReqB>>>,
+    ResB: Body,
+    St: IdempotencyStore,
+{
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        // Dropped before the key is settled: what runs in there shall not overlap with another run.
+        this.stage.set(Stage::Over);
+        if let Some(keeper) = this.keeper.take() {
+            keeper.unseen().dispatch();
+        }
+    }
+}
+
+/// A claim that nobody waits for any more: what it wins is given back.
+pub(super) fn give_back<St: IdempotencyStore>(claim: Option<St::Claim>, shared: &Arc<Shared<St>>, key: RecordKey) {
+    let Some(mut claim) = claim else { return };
+    let shared = shared.clone();
+    let release = move |shared: &Arc<Shared<St>>, claimed| {
+        if let Ok(Claim::Won(token)) = claimed {
+            Settling::start(shared, key, token, Settlement::Release).dispatch();
+        }
+    };
+    if let Poll::Ready(claimed) = Pin::new(&mut claim).poll(&mut Context::from_waker(Waker::noop())) {
+        return release(&shared, claimed);
+    }
+    detach::spawn(async move { release(&shared, claim.await) });
+}
