@@ -29,6 +29,8 @@ const INSTRUCTIONS: Counter = Counter {
         ("idempotency, replay", 4_000.0),
         ("idempotency, first run", 8_000.0),
         ("idempotency, first run, 100 000 keys held", 8_000.0),
+        ("retry, a read that works", 2_056.0),
+        ("retry, a write of 200 B with a key that works", 2_056.0),
         ("SSE, write an event with id and JSON", 1_800.0),
         ("SSE, read progress events", 1_000.0),
         ("SSE, read 208-byte token chunks", 700.0),

@@ -20,7 +20,18 @@ const ARROWS: [(&str, &[&str], &[&str]); 13] = [
     ("buttress-request-log", &["buttress-core"], &[]),
     ("buttress-retry", &["buttress-core"], &[]),
     ("buttress-sse", &["buttress-core"], &[]),
-    ("buttress-superduperai", &["buttress-core", "buttress-provider", "buttress-sse"], &["superduperai-sim"]),
+    (
+        "buttress-superduperai",
+        &[
+            "buttress-circuit-breaker",
+            "buttress-core",
+            "buttress-correlation-id",
+            "buttress-provider",
+            "buttress-retry",
+            "buttress-sse",
+        ],
+        &["superduperai-sim"],
+    ),
     ("superduperai-sim", &[], &[]),
 ];
 

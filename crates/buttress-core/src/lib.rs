@@ -8,6 +8,7 @@ mod notes;
 mod peer;
 mod problem;
 mod retry_after;
+mod told;
 
 pub use attempt::Attempt;
 pub use body::Body;

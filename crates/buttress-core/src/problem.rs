@@ -36,7 +36,8 @@ pub struct Problem {
     status: StatusCode,
     code: ProblemCode,
     message: Cow<'static, str>,
-    details: Option<Value>,
+    /// Apart, since few have any and all are carried through many hands.
+    details: Option<Box<Value>>,
     retryable: bool,
     retry_after: Option<Duration>,
     layer: Option<&'static str>,
@@ -65,7 +66,7 @@ impl Problem {
     /// Adds what programs may want to know beside the code.
     #[must_use]
     pub fn details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
@@ -74,7 +75,7 @@ impl Problem {
     pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
         let details = self.details.get_or_insert_default();
         if !details.is_object() {
-            *details = Value::Object(Map::new());
+            **details = Value::Object(Map::new());
         }
         details[name] = value.into();
         self
@@ -138,7 +139,7 @@ impl Problem {
     /// What programs may want to know beside the code.
     #[must_use]
     pub fn details_value(&self) -> Option<&Value> {
-        self.details.as_ref()
+        self.details.as_deref()
     }
 
     /// Whether the same request may succeed later.
@@ -171,7 +172,7 @@ impl Problem {
         json.value(",\"detail\":", &self.message);
         json.plain(",\"code\":\"", self.code.as_str());
         json.value("\",\"message\":", &self.message);
-        if let Some(details) = &self.details {
+        if let Some(details) = self.details_value() {
             json.value(",\"details\":", details);
         }
         json.plain(",\"retryable\":", if self.retryable { "true" } else { "false" });
@@ -180,7 +181,8 @@ impl Problem {
             json.plain("\"", "");
         }
         let own_type = self.kind != "about:blank";
-        for (name, member) in self.details.iter().filter(|_| own_type).filter_map(Value::as_object).flatten() {
+        for (name, member) in self.details_value().filter(|_| own_type).and_then(Value::as_object).into_iter().flatten()
+        {
             json.value(",", name);
             json.value(":", member);
         }

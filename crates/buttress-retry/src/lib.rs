@@ -1,1 +1,43 @@
 #![doc = include_str!("../README.md")]
+
+mod backoff;
+mod budget;
+mod budgets;
+mod call;
+mod decide;
+mod frames;
+mod future;
+mod head;
+mod judge;
+mod keep;
+mod layer;
+mod open;
+mod outcome;
+mod policy;
+mod purse;
+mod random;
+mod reading;
+mod repeat;
+mod replay;
+mod reread;
+mod service;
+mod settings;
+mod signal;
+mod sync;
+mod telemetry;
+mod timer;
+mod told;
+
+pub use backoff::{Backoff, InvalidBackoff};
+pub use budget::{Allowance, Budget, InvalidAllowance};
+pub use budgets::BudgetByKey;
+pub use future::ResponseFuture;
+pub use layer::RetryLayer;
+pub use outcome::{Answer, Outcome, Verdict};
+pub use policy::{NeverLeft, Policy, Standard};
+pub use repeat::Repeat;
+pub use replay::ReplayBody;
+pub use reread::Reread;
+pub use service::Retry;
+pub use settings::InvalidSetting;
+pub use told::{Cause, GaveUp, Retrying, Why};

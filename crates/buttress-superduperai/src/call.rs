@@ -1,5 +1,6 @@
 use std::{borrow::Cow, sync::Arc};
 
+use buttress_core::Deadline;
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response,
@@ -100,7 +101,7 @@ impl<S: HttpService> Api<S> {
     }
 
     /// Sends a request and waits for the head of its answer.
-    async fn open(&self, request: Request<RequestBody>, by: Instant) -> Result<Response<S::Body>, NoAnswer> {
+    async fn open(&self, mut request: Request<RequestBody>, by: Instant) -> Result<Response<S::Body>, NoAnswer> {
         let not_sent = |cause| NoAnswer { cause, left: false };
         // A timer that is over would let a service through that is ready at once.
         if Instant::now() >= by {
@@ -111,6 +112,7 @@ impl<S: HttpService> Api<S> {
             Ok(Err(error)) => return Err(not_sent(Cause::Failed(error))),
             Err(_) => return Err(not_sent(Cause::TimedOut)),
         };
+        request.extensions_mut().insert(Deadline::at(by.into_std()));
         match timeout_at(by, service.carry(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(NoAnswer { left: !never_left(&*error), cause: Cause::Failed(error) }),

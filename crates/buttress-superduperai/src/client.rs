@@ -46,6 +46,20 @@ impl SuperDuperAi<crate::Transport> {
     }
 }
 
+#[cfg(feature = "stack")]
+impl SuperDuperAi<crate::Stack> {
+    /// The provider over a [`Stack`](crate::Stack) of its own: looks are tried again, creations only if they provably
+    /// never left.
+    ///
+    /// # Errors
+    ///
+    /// When TLS cannot be set up. Nothing is sent yet.
+    pub fn resilient(url: ApiUrl, token: Token, resilience: &crate::Resilience) -> Result<Self, crate::TransportError> {
+        let stack = crate::Stack::new(crate::Transport::new()?, resilience);
+        Ok(Self::new(url, token, stack).tried_beneath())
+    }
+}
+
 impl<S: HttpService> SuperDuperAi<S> {
     /// The provider over a service, which carries every call and may have as many layers as you like.
     #[must_use]
@@ -56,7 +70,9 @@ impl<S: HttpService> SuperDuperAi<S> {
     /// The time for one HTTP call with its answer, 10 s by default, and for one operation in all, 30 s by default.
     ///
     /// An operation may make several calls: the model list, the creation, the lookup of what is in doubt. Where a
-    /// layer beneath makes several tries of one call, they share the time of one attempt here.
+    /// layer beneath makes several tries of one call, they share the time of one attempt here, unless
+    /// [`tried_beneath`](Self::tried_beneath) says that there is one. Each call carries the end of its time as a
+    /// [`Deadline`](buttress_core::Deadline).
     ///
     /// # Errors
     ///
@@ -66,6 +82,13 @@ impl<S: HttpService> SuperDuperAi<S> {
             return Err(InvalidSetting("an attempt takes some time, and not more than its operation"));
         }
         Ok(self.set(|settings| (settings.attempt, settings.operation) = (attempt, operation)))
+    }
+
+    /// A layer beneath tries calls again, and sees to the time of each try: a call with all its tries may take as long as
+    /// its operation, but for the third that a creation keeps for its lookup.
+    #[must_use]
+    pub fn tried_beneath(self) -> Self {
+        self.set(|settings| settings.tried_beneath = true)
     }
 
     /// How long the source of an upload may give nothing, 30 s by default, and the upload take in all, 5 min by

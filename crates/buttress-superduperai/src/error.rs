@@ -75,6 +75,17 @@ fn proves_it(error: &(dyn Error + 'static)) -> bool {
     error.is::<NotSent>()
 }
 
+/// Whether a try beneath had no answer in time.
+#[cfg(feature = "stack")]
+fn timed_out(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<crate::tries::TimedOut>())
+}
+
+#[cfg(not(feature = "stack"))]
+fn timed_out(_: &(dyn Error + 'static)) -> bool {
+    false
+}
+
 /// What a call was for, as far as its refusal depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked<'a> {
@@ -96,6 +107,7 @@ impl From<NoAnswer> for ProviderError {
     fn from(none: NoAnswer) -> Self {
         match none.cause {
             Cause::TimedOut => Self::new(Kind::Timeout, TOO_LATE),
+            Cause::Failed(error) if timed_out(&*error) => Self::new(Kind::Timeout, TOO_LATE).with_source(error),
             Cause::Failed(error) => Self::new(Kind::Unavailable, "the provider cannot be reached").with_source(error),
         }
     }

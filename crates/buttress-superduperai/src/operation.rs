@@ -55,6 +55,12 @@ impl Operation {
     pub const fn is_paid(self) -> bool {
         matches!(self, Self::CreateImage | Self::CreateVideo)
     }
+
+    /// Whether it may take minutes and have nothing wrong with it.
+    #[must_use]
+    pub const fn runs_long(&self) -> bool {
+        matches!(self, Self::Events | Self::Upload)
+    }
 }
 
 impl fmt::Display for Operation {

@@ -63,6 +63,8 @@ impl EventChannel {
 pub(crate) struct Settings {
     pub(crate) attempt: Duration,
     pub(crate) operation: Duration,
+    /// A layer beneath sees to single attempts.
+    pub(crate) tried_beneath: bool,
     pub(crate) upload_idle: Duration,
     pub(crate) upload_total: Duration,
     pub(crate) lookup_pause: Duration,
@@ -77,6 +79,7 @@ impl Default for Settings {
         Self {
             attempt: Duration::from_secs(10),
             operation: Duration::from_secs(30),
+            tried_beneath: false,
             upload_idle: Duration::from_secs(30),
             upload_total: Duration::from_secs(5 * 60),
             lookup_pause: Duration::from_secs(1),
@@ -98,27 +101,28 @@ impl Settings {
 
     /// The time of one operation, from now.
     pub(crate) fn budget(&self) -> Budget {
-        Budget { attempt: self.attempt, until: after(self.operation) }
+        let call = if self.tried_beneath { self.operation } else { self.attempt };
+        Budget { call, until: after(self.operation) }
     }
 }
 
 /// The time that is left for one operation, and for each of its calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
-    attempt: Duration,
+    call: Duration,
     pub(crate) until: Instant,
 }
 
 impl Budget {
     /// When a call that starts now has to be over.
     pub(crate) fn call(&self) -> Instant {
-        after(self.attempt).min(self.until)
+        after(self.call).min(self.until)
     }
 
     /// The same for a call whose outcome may have to be looked up: a third of the time left is kept for that.
     pub(crate) fn call_to_be_looked_up(&self) -> Instant {
         let left = self.until.saturating_duration_since(Instant::now());
-        after(self.attempt.min(left * 2 / 3))
+        after(self.call.min(left * 2 / 3))
     }
 }
 
@@ -149,6 +153,8 @@ mod tests {
         assert_eq!(budget(10 * second, 30 * second).call_to_be_looked_up(), now + 10 * second);
         assert_eq!(budget(30 * second, 30 * second).call_to_be_looked_up(), now + 20 * second);
         assert_eq!(budget(30 * second, 30 * second).call(), now + 30 * second);
+        let beneath = Settings { tried_beneath: true, ..Settings::default() }.budget();
+        assert_eq!((beneath.call(), beneath.call_to_be_looked_up()), (now + 30 * second, now + 20 * second));
         // The longest times there are do not overflow.
         let endless = budget(Duration::MAX, Duration::MAX);
         assert!(endless.call_to_be_looked_up() <= endless.until);

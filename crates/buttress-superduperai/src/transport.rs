@@ -163,7 +163,7 @@ impl Body for ResponseBody {
 pub struct TransportError(BoxError);
 
 impl TransportError {
-    fn new(cause: impl Into<BoxError>) -> Self {
+    pub(crate) fn new(cause: impl Into<BoxError>) -> Self {
         Self(cause.into())
     }
 

@@ -64,8 +64,8 @@ pub(crate) async fn health(State(gateway): State<Gateway>, request: Request) -> 
     answer(gateway_common::health(&gateway, request.extensions())?)
 }
 
-pub(crate) async fn metrics(request: Request) -> Answer {
-    answer(gateway_common::metrics(request.extensions())?)
+pub(crate) async fn metrics(State(gateway): State<Gateway>, request: Request) -> Answer {
+    answer(gateway_common::metrics(&gateway, request.extensions())?)
 }
 
 fn answer(answer: gateway_common::Answer) -> Answer {

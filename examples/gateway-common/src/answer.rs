@@ -10,7 +10,7 @@ use http::{
 };
 use serde::Serialize;
 
-use crate::{Context, Gateway, JobView, codes, idempotency::verdict, init_metrics};
+use crate::{Context, Gateway, JobView, codes, idempotency::verdict};
 
 /// What a handler answers: a body that is known whole, or a stream of events.
 pub type Answer = Response<Body<EventBody>>;
@@ -84,9 +84,9 @@ pub fn health(gateway: &Gateway, extensions: &Extensions) -> Result<Answer, Prob
 /// # Errors
 ///
 /// 404 for everybody else.
-pub fn metrics(extensions: &Extensions) -> Result<Answer, Problem> {
+pub fn metrics(gateway: &Gateway, extensions: &Extensions) -> Result<Answer, Problem> {
     on_loopback(extensions)?;
-    let mut metrics = Response::new(Body::full(init_metrics().render()));
+    let mut metrics = Response::new(Body::full(gateway.metrics()));
     metrics.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
     Ok(metrics)
 }
@@ -122,11 +122,12 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_for_this_machine_alone() {
+        let gateway = Gateway::start(crate::Settings::default()).await.unwrap();
         for near in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(metrics(&peer(near)).is_ok(), "{near}");
+            assert!(metrics(&gateway, &peer(near)).is_ok(), "{near}");
         }
         for far in [peer("192.0.2.1:1"), peer("[2001:db8::1]:1"), Extensions::new()] {
-            assert_eq!(metrics(&far).unwrap_err().status(), 404);
+            assert_eq!(metrics(&gateway, &far).unwrap_err().status(), 404);
         }
     }
 

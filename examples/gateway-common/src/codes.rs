@@ -98,6 +98,12 @@ pub(crate) fn job_cancelled() -> Problem {
     JOB_CANCELLED.problem("the job was cancelled")
 }
 
+/// The provider is left alone, for so long.
+pub(crate) fn circuit_open(delay: Option<Duration>) -> Problem {
+    let problem = CIRCUIT_OPEN.problem("the provider is not available, and is left alone for a while");
+    problem.retry_after(delay.unwrap_or(Duration::from_secs(1)))
+}
+
 /// There is no room for another job now.
 pub(crate) fn store_unavailable(message: &'static str) -> Problem {
     STORE_UNAVAILABLE.problem(message).retry_after(Duration::from_secs(5))

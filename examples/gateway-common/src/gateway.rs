@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use buttress_circuit_breaker::{CIRCUIT_OPEN, Circuits};
 use buttress_core::{FieldProblem, Notes, Problem};
 use buttress_correlation_id::CorrelationExt;
 use buttress_idempotency::{CallKey, Run};
@@ -11,6 +12,7 @@ use buttress_rate_limit::RateLimitLayer;
 use buttress_sse::{
     Drain, Event, EventBody, EventName, Heartbeat, HeartbeatLayer, MemoryLog, Resume, Retention, last_event_id,
 };
+use buttress_superduperai::LocalRefusal;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, Request, Response, request::Parts};
@@ -25,7 +27,7 @@ use crate::{
     jobs::{Holding, Jobs, Record},
     limits,
     once::OnceLayer,
-    provider::{self, Provider, Simulated},
+    provider::{self, Connected, Provider, Simulated},
     run, telemetry, upload,
     users::{Caller, Known, Users},
     view::line_event_json,
@@ -44,6 +46,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     settings: Settings,
     provider: Provider,
+    circuits: Circuits,
     simulated: Option<Simulated>,
     users: Users,
     limits: RateLimitLayer,
@@ -63,10 +66,11 @@ impl Gateway {
     ///
     /// When a setting cannot work after all, or the simulator cannot listen.
     pub async fn start(settings: Settings) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let (provider, simulated) = provider::connect(&settings).await?;
+        let Connected { provider, circuits, simulated } = provider::connect(&settings).await?;
         let retention = Retention::default().events(settings.retain_events).age(settings.retain);
         let inner = Inner {
             provider,
+            circuits,
             simulated,
             users: Users::new(&settings.api_keys, settings.guests, settings.session_secret.as_ref()),
             limits: limits::layer(&settings)?,
@@ -304,7 +308,17 @@ impl Gateway {
     /// `GET /healthz`: that the gateway lives, and what it stands in front of.
     pub fn health(&self) -> serde_json::Value {
         let provider = if self.0.simulated.is_some() { "simulator" } else { "superduperai" };
-        serde_json::json!({ "status": "ok", "provider": provider, "breakers": {} })
+        let states = self.0.circuits.snapshots().into_iter();
+        let breakers: serde_json::Map<_, _> =
+            states.map(|circuit| (circuit.name.to_string(), circuit.state.as_str().into())).collect();
+        serde_json::json!({ "status": "ok", "provider": provider, "breakers": breakers })
+    }
+
+    /// `GET /metrics`: Prometheus text.
+    pub fn metrics(&self) -> String {
+        // Brings what the breakers have counted up to date.
+        drop(self.0.circuits.snapshots());
+        telemetry::init_metrics().render()
     }
 
     /// Ends every event stream at the border of an event, so that its client comes back elsewhere.
@@ -454,5 +468,9 @@ fn in_our_words(problem: Problem) -> Problem {
 fn told(error: &ProviderError) -> Problem {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     info!(error = %error, kind = ?error.kind(), cause, "provider_error");
-    error.to_problem()
+    let refusal = std::error::Error::source(error).and_then(|source| source.downcast_ref::<LocalRefusal>());
+    match refusal.map(LocalRefusal::problem).filter(|problem| problem.code() == CIRCUIT_OPEN) {
+        Some(problem) => codes::circuit_open(problem.delay()),
+        None => error.to_problem(),
+    }
 }

@@ -1,18 +1,17 @@
 use std::sync::Arc;
 
-use buttress_correlation_id::{Outbound, OutboundLayer};
+use buttress_circuit_breaker::{BreakerLayer, Circuits};
 use buttress_provider::MediaKind;
 use buttress_rate_limit::{Throttle, ThrottleLayer};
-use buttress_superduperai::{ApiUrl, SuperDuperAi, Token, Transport};
+use buttress_superduperai::{ApiUrl, Resilience, Stack, SuperDuperAi, Token, Transport, Tries};
 use superduperai_sim::Simulator;
 use tower_layer::Layer;
 use tracing::info;
 
-use crate::{ProviderAccess, Settings};
+use crate::{BreakerSettings, ProviderAccess, Settings};
 
-/// The provider as the gateway uses it: the adapter over its usual transport, which sends the correlation id and the trace
-/// with calls that leave in their turn.
-pub(crate) type Provider = SuperDuperAi<Outbound<Throttle<Transport>>>;
+/// The provider as the gateway uses it: the adapter over its usual stack, with a throttle for the provider's burst cap.
+pub(crate) type Provider = SuperDuperAi<Stack<Throttle<Tries>>>;
 
 /// The simulator inside the gateway's process; it ends with the last clone.
 pub type Simulated = Arc<Simulator>;
@@ -22,27 +21,41 @@ const PLENTY: f64 = 1e9;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// The provider, how its circuit breaker stands, and the simulator, if that is the provider.
+pub(crate) struct Connected {
+    pub(crate) provider: Provider,
+    pub(crate) circuits: Circuits,
+    pub(crate) simulated: Option<Simulated>,
+}
+
 /// Connects to the provider of the settings, or to a simulator of our own.
-pub(crate) async fn connect(settings: &Settings) -> Result<(Provider, Option<Simulated>), Error> {
+pub(crate) async fn connect(settings: &Settings) -> Result<Connected, Error> {
     if let Some(ProviderAccess { url, token }) = &settings.provider {
-        return Ok((adapter(settings, url.clone(), token.clone())?, None));
+        let (provider, circuits) = adapter(settings, url.clone(), token.clone())?;
+        return Ok(Connected { provider, circuits, simulated: None });
     }
     let simulator =
         Simulator::start(superduperai_sim::Settings::default().step(settings.sim_step).balance(PLENTY)).await?;
     let url = simulator.url().to_owned();
     info!(simulator = %url, "no provider is set: its simulator runs in this process");
-    let provider = adapter(settings, ApiUrl::new(&url)?, Token::new(simulator.token())?)?;
-    Ok((provider, Some(Arc::new(simulator))))
+    let (provider, circuits) = adapter(settings, ApiUrl::new(&url)?, Token::new(simulator.token())?)?;
+    Ok(Connected { provider, circuits, simulated: Some(Arc::new(simulator)) })
 }
 
-fn adapter(settings: &Settings, url: ApiUrl, token: Token) -> Result<Provider, Error> {
+fn adapter(settings: &Settings, url: ApiUrl, token: Token) -> Result<(Provider, Circuits), Error> {
+    let resilience = Resilience::default()
+        .attempts(settings.retry.attempts)
+        .backoff(settings.retry.base, settings.retry.cap)?
+        .attempt_timeout(settings.attempt_timeout)?
+        .breaker(settings.breaker.as_ref().map_or_else(|| Ok(BreakerLayer::off()), BreakerSettings::layer)?);
     // A call that would wait for longer than it may take is not worth the wait.
     let throttle = ThrottleLayer::new(settings.provider_limit).most_wait(settings.attempt_timeout);
-    let transport = OutboundLayer::new().layer(throttle.layer(Transport::new()?));
-    let provider = SuperDuperAi::new(url, token, transport);
+    let tries = throttle.layer(Tries::new(Transport::new()?, &resilience));
+    let provider = SuperDuperAi::new(url, token, Stack::over(tries, &resilience)).tried_beneath();
     let provider = provider.timeouts(settings.attempt_timeout, settings.provider_timeout)?;
-    Ok(match &settings.schedule {
+    let provider = match &settings.schedule {
         Some(same) => provider.schedule(MediaKind::Image, same.clone()).schedule(MediaKind::Video, same.clone()),
         None => provider,
-    })
+    };
+    Ok((provider, resilience.circuits()))
 }

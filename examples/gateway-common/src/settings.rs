@@ -11,7 +11,7 @@ use buttress_superduperai::{ApiUrl, Token};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
-use crate::reports;
+use crate::{BreakerSettings, RetrySettings, reports};
 
 /// All that can be set about a gateway.
 #[derive(Clone, Debug)]
@@ -52,6 +52,10 @@ pub struct Settings {
     pub provider_timeout: Duration,
     /// `IDEMPOTENCY_TTL`: how long a recorded answer is replayed.
     pub idempotency_ttl: Duration,
+    /// `RETRY_ATTEMPTS`, `RETRY_BASE`, `RETRY_CAP`: calls to the provider that are tried again.
+    pub retry: RetrySettings,
+    /// `BREAKER` and what begins with it: when the provider is left alone; never if `None`.
+    pub breaker: Option<BreakerSettings>,
     /// `DEFAULT_IMAGE_MODEL`
     pub default_image_model: String,
     /// `DEFAULT_VIDEO_MODEL`: for videos without a picture to start from.
@@ -114,6 +118,8 @@ impl Default for Settings {
             attempt_timeout: Duration::from_secs(10),
             provider_timeout: Duration::from_secs(30),
             idempotency_ttl: DAY,
+            retry: RetrySettings::default(),
+            breaker: Some(BreakerSettings::default()),
             default_image_model: "comfyui/flux".into(),
             default_video_model: "google-cloud/veo2-text2video".into(),
             default_animate_model: "comfyui/ltx".into(),
@@ -129,19 +135,7 @@ impl Default for Settings {
 }
 
 /// Parts of the gateway that do not exist yet: what would set them is refused, not ignored.
-const NOT_YET: [&str; 11] = [
-    "REDIS_URL",
-    "STATE_DIR",
-    "RETRY_ATTEMPTS",
-    "RETRY_BASE",
-    "RETRY_CAP",
-    "BREAKER",
-    "BREAKER_FAILURE_RATIO",
-    "BREAKER_WINDOW",
-    "BREAKER_MIN_CALLS",
-    "BREAKER_COOL_DOWN",
-    "BREAKER_TRIALS",
-];
+const NOT_YET: [&str; 2] = ["REDIS_URL", "STATE_DIR"];
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -243,6 +237,8 @@ impl Settings {
             env.fault("ATTEMPT_TIMEOUT", "is longer than PROVIDER_TIMEOUT, of which it is a part", Some("10s"));
         }
         self.attempt_timeout = self.attempt_timeout.min(self.provider_timeout);
+        self.retry.read(env);
+        self.breaker = BreakerSettings::read(env);
         put(&mut self.default_image_model, env.read("DEFAULT_IMAGE_MODEL", "comfyui/flux", model));
         put(&mut self.default_video_model, env.read("DEFAULT_VIDEO_MODEL", "google-cloud/veo2-text2video", model));
         put(&mut self.default_animate_model, env.read("DEFAULT_ANIMATE_MODEL", "comfyui/ltx", model));

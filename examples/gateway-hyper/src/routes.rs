@@ -62,6 +62,6 @@ where
         Route::Models => Ok(json(StatusCode::OK, &*gateway.models(&gateway.context(parts)?).await?)),
         Route::OpenApi => Ok(openapi()),
         Route::Health => health(gateway, &parts.extensions),
-        Route::Metrics => metrics(&parts.extensions),
+        Route::Metrics => metrics(gateway, &parts.extensions),
     }
 }

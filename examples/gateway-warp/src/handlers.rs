@@ -76,8 +76,8 @@ pub(crate) async fn health(gateway: Gateway, parts: Parts) -> Handled {
     gateway_common::health(&gateway, &parts.extensions)
 }
 
-pub(crate) async fn metrics(parts: Parts) -> Handled {
-    gateway_common::metrics(&parts.extensions)
+pub(crate) async fn metrics(gateway: Gateway, parts: Parts) -> Handled {
+    gateway_common::metrics(&gateway, &parts.extensions)
 }
 
 /// The text behind a segment of a path. One that is no text names nothing.

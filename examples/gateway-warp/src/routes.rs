@@ -39,8 +39,8 @@ pub(crate) fn routes(gateway: &Gateway) -> impl Filter<Extract = (Response,), Er
     let models = models.then(handlers::models).then(reply);
 
     let openapi = path!("openapi.json").and(at("/openapi.json", READ)).then(handlers::openapi).then(reply);
-    let health = path!("healthz").and(at("/healthz", READ)).and(gateway).then(handlers::health).then(reply);
-    let metrics = path!("metrics").and(at("/metrics", READ)).and(parts()).then(handlers::metrics).then(reply);
+    let health = path!("healthz").and(at("/healthz", READ)).and(gateway.clone()).then(handlers::health).then(reply);
+    let metrics = path!("metrics").and(at("/metrics", READ)).and(gateway).then(handlers::metrics).then(reply);
 
     let pages = page.or(asset).unify().or(openapi).unify().or(health).unify().or(metrics).unify();
     let creating = images.or(videos).unify().or(uploads).unify();

@@ -8,6 +8,7 @@ mod http;
 mod idempotency;
 mod rate_limit;
 mod request_log;
+mod retry;
 mod sse;
 mod sse_live;
 mod sse_read;
@@ -62,6 +63,7 @@ pub(crate) fn groups() -> Vec<Group> {
     groups.extend(rate_limit::groups());
     groups.extend(idempotency::groups());
     groups.push(request_log::group("request log"));
+    groups.extend(retry::groups());
     groups.push(stack::group("three layers"));
     groups.extend(breaker::groups());
     groups.push(sse::group());

@@ -1,10 +1,11 @@
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use buttress_rate_limit::{Act, Asks, ClientAddr, Key, Limit, MemoryStore, Quota, RateLimitLayer, RateStore, Reply};
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
 use super::common::{by_user, handler, of, quota};

@@ -60,6 +60,7 @@ async fn a_flood_of_fresh_keys_resets_nobody_and_shuts_nobody_out() {
     assert!(take(&store, &limit, victim, quota).granted());
 }
 
+#[cfg(feature = "conformance")]
 #[tokio::test(start_paused = true)]
 async fn the_law_of_stores_holds() {
     for keys in [1_000, 65_536] {

@@ -4,11 +4,10 @@ use std::{
     time::Duration,
 };
 
-use buttress_rate_limit::{ClientAddr, Failure, Limit, RateLimitLayer};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use buttress_rate_limit::{ClientAddr, Limit, RateLimitLayer};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::common::{Far, Manner, ask, by_address, from, of, quota, status};
+use super::common::{ask, by_address, from, of, quota, status};
 
 /// What the hook of a layer heard: limits, shadow, wait.
 type Heard = Arc<Mutex<Vec<(Vec<&'static str>, bool, Option<Duration>)>>>;
@@ -68,8 +67,14 @@ async fn a_share_of_keys_is_enforced() {
 }
 
 // RLM-11, RLM-15
+#[cfg(feature = "metrics")]
 #[test]
 fn refusals_and_failures_are_counted_by_limit() {
+    use buttress_rate_limit::Failure;
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::common::{Far, Manner};
+
     let recorder = DebuggingRecorder::new();
     let counted = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

@@ -226,7 +226,7 @@ async fn all_wait_when_the_other_side_says_so() {
 async fn whoever_waits_or_leaves_at_once_no_more_leave_than_the_quota_allows() {
     let Handler { runs, answer } = handler();
     let service = ThrottleLayer::new(quota("2000/s burst 5")).layer(Handler { runs: runs.clone(), answer });
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let tasks: Vec<_> = (0..200_u64)
         .map(|i| {
             let call = service.clone().oneshot(Request::new(()));

@@ -1,0 +1,178 @@
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use buttress_core::{Attempt, Body, CorrelationId, Problem, ProblemCode};
+use http::{Request, Response, StatusCode};
+use tokio::time::Instant;
+
+use crate::{
+    Budget, Outcome, Policy, Repeat, ReplayBody, Reread, Why,
+    keep::Keep,
+    outcome::Answer,
+    reading::{Drain, Reading, is_readable},
+    settings::Settings,
+};
+
+/// What is known of a call for as long as it lasts.
+pub(crate) struct Call<S, P, ReqB> {
+    pub(crate) settings: Arc<Settings<P>>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) attempt: Attempt,
+    pub(crate) waited: Duration,
+    pub(crate) given_back: bool,
+    pub(crate) kept: Result<Again<S, ReqB>, Sent>,
+}
+
+/// What another try needs.
+pub(crate) struct Again<S, ReqB> {
+    pub(crate) service: S,
+    pub(crate) keep: Keep<ReqB>,
+    pub(crate) repeat: Repeat,
+    pub(crate) budget: Option<Budget>,
+}
+
+/// There is no other try, because of this.
+pub(crate) struct Sent {
+    pub(crate) why: Why,
+    pub(crate) id: Option<CorrelationId>,
+}
+
+/// What to do next.
+pub(crate) enum Turn<B: http_body::Body, E> {
+    Return(Result<Response<Body<Reread<B>>>, E>),
+    /// Reads a failure, up to this time.
+    Read(Box<Reading<B>>, Option<Instant>),
+    /// Drains a failure, up to this time, before a try that is due then or at once.
+    Drain(Drain<B>, Option<Instant>, Option<Instant>),
+    Wait(Instant),
+    /// Asks the service whether it is ready; it has to be, and to answer, by this time.
+    Ready(Option<Instant>),
+    Start,
+}
+
+impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
+    /// A try has ended by itself.
+    #[inline]
+    pub(crate) fn settle<B, E>(&mut self, result: Result<Response<B>, E>) -> Turn<B, E>
+    where
+        P: Policy<E>,
+        B: http_body::Body,
+    {
+        match result {
+            Ok(response) => {
+                let answer = Answer::of(&response);
+                if answer.leaves_open() && self.reads(&response) {
+                    let reading = Reading::new(response, self.settings.common.drain_bytes);
+                    return Turn::Read(Box::new(reading), self.read_by());
+                }
+                match self.next(&Outcome::Answer(answer)) {
+                    Some(delay) => self.retry(delay, Some(Box::pin(response.into_body()))),
+                    None => Turn::Return(Ok(hand_on(response))),
+                }
+            }
+            Err(error) => match self.next(&Outcome::Error(&error)) {
+                Some(delay) => self.retry(delay, None),
+                None => Turn::Return(Err(error)),
+            },
+        }
+    }
+
+    /// The body of a failure was read, as far as it may be.
+    pub(crate) fn read<B, E>(&mut self, reading: Reading<B>) -> Turn<B, E>
+    where
+        P: Policy<E>,
+        B: http_body::Body,
+    {
+        match self.next(&Outcome::Answer(Answer::read(&reading.head, reading.told()))) {
+            Some(delay) => self.retry(delay, reading.into_rest()),
+            None => Turn::Return(Ok(reading.into_response().map(Body::inner))),
+        }
+    }
+
+    /// A try took too long.
+    pub(crate) fn time_out<B, E>(&mut self) -> Turn<B, E>
+    where
+        P: Policy<E>,
+        B: http_body::Body,
+    {
+        match self.next(&Outcome::TimedOut) {
+            Some(delay) => self.retry(delay, None),
+            None => Turn::Return(Ok(self.too_late())),
+        }
+    }
+
+    /// Until the next try is due.
+    pub(crate) fn wait<B: http_body::Body, E>(&self, due: Option<Instant>) -> Turn<B, E> {
+        match due {
+            Some(due) => Turn::Wait(due),
+            None => Turn::Ready(self.try_by()),
+        }
+    }
+
+    /// What the next try goes to.
+    pub(crate) fn service(&mut self) -> &mut S {
+        &mut again(&mut self.kept).service
+    }
+
+    /// The next try: a service that is ready, and the request for it.
+    pub(crate) fn request(&mut self) -> (&mut S, Request<ReplayBody<ReqB>>) {
+        let Self { settings, attempt, kept, .. } = self;
+        let Again { service, keep, .. } = again(kept);
+        (service, keep.request(*attempt, &settings.common))
+    }
+
+    /// When a try that starts now has to be answered.
+    fn try_by(&self) -> Option<Instant> {
+        let common = &self.settings.common;
+        let by = common.attempt_timeout.and_then(|time| Instant::now().checked_add(time));
+        earlier(by, self.deadline)
+    }
+
+    /// Until when a failure may be read.
+    fn read_by(&self) -> Option<Instant> {
+        earlier(Instant::now().checked_add(self.settings.common.drain_time), self.deadline)
+    }
+
+    fn reads<B: http_body::Body>(&self, response: &Response<B>) -> bool {
+        let common = &self.settings.common;
+        self.kept.is_ok() && self.attempt.number() < common.attempts.get() && is_readable(response, common.drain_bytes)
+    }
+
+    fn retry<B: http_body::Body, E>(&self, delay: Duration, failed: Option<Pin<Box<B>>>) -> Turn<B, E> {
+        let due = if delay.is_zero() { None } else { Instant::now().checked_add(delay) };
+        match failed.and_then(|body| Drain::new(body, self.settings.common.drain_bytes)) {
+            Some(drain) => Turn::Drain(drain, self.read_by(), due),
+            None => self.wait(due),
+        }
+    }
+
+    fn too_late<B>(&self) -> Response<Body<B>> {
+        let repeatable = self.kept.as_ref().is_ok_and(|kept| kept.repeat == Repeat::Always);
+        too_late(repeatable, self.id())
+    }
+}
+
+fn again<S, ReqB>(kept: &mut Result<Again<S, ReqB>, Sent>) -> &mut Again<S, ReqB> {
+    let Ok(again) = kept else { unreachable!("only what is kept is tried again") };
+    again
+}
+
+/// No answer in time. It may be tried again later only if two are as good as one.
+pub(crate) fn too_late<B>(repeatable: bool, id: Option<&CorrelationId>) -> Response<Body<B>> {
+    const CODE: ProblemCode = ProblemCode::new("upstream_timeout");
+    let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, CODE, "there was no answer in time").refused_by("retry");
+    let problem = if repeatable { problem.may_retry() } else { problem };
+    problem.into_response(id)
+}
+
+/// An answer as it came.
+#[inline]
+pub(crate) fn hand_on<B: http_body::Body>(response: Response<B>) -> Response<Body<Reread<B>>> {
+    response.map(|body| Body::inner(Reread::unread(body)))
+}
+
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

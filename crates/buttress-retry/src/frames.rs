@@ -1,0 +1,131 @@
+//! What was read of a body, kept within a bound.
+
+use std::{mem, vec};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+
+/// The frames of a body so far. The first one has a place of its own, as most bodies have no other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frames {
+    first: Bytes,
+    more: Vec<Bytes>,
+    trailers: Option<Box<HeaderMap>>,
+    charged: usize,
+}
+
+/// There is more of it than may be kept.
+#[derive(Debug)]
+pub(crate) struct TooLarge;
+
+/// What a frame counts for at least, so that many small ones are bounded as well.
+const LEAST: usize = 64;
+
+impl Frames {
+    /// Keeps a frame, unless it would be more than `limit` bytes in all.
+    pub(crate) fn keep(&mut self, frame: &Frame<Bytes>, limit: usize) -> Result<(), TooLarge> {
+        if let Some(data) = frame.data_ref() {
+            self.charge(data.len(), limit)?;
+            if data.is_empty() {
+                return Ok(());
+            }
+            if self.first.is_empty() { self.first = data.clone() } else { self.more.push(data.clone()) }
+        } else if let Some(trailers) = frame.trailers_ref() {
+            self.charge(trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + LEAST).sum(), limit)?;
+            self.trailers = Some(Box::new(trailers.clone()));
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, bytes: usize, limit: usize) -> Result<(), TooLarge> {
+        // The first frame may be as small as it likes: most bodies have no other.
+        let counted = if self.charged == 0 && bytes > 0 { bytes } else { bytes.max(LEAST) };
+        self.charged = self.charged.saturating_add(counted);
+        if self.charged > limit { Err(TooLarge) } else { Ok(()) }
+    }
+
+    /// The data as one text.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        std::iter::once(&self.first).chain(&self.more).flat_map(|data| data.iter().copied()).collect()
+    }
+
+    pub(crate) fn replay(self) -> Replay {
+        let left = self.first.len() + self.more.iter().map(Bytes::len).sum::<usize>();
+        Replay { first: self.first, more: self.more.into_iter(), trailers: self.trailers, left }
+    }
+}
+
+/// The same frames, handed out once more.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    first: Bytes,
+    more: vec::IntoIter<Bytes>,
+    trailers: Option<Box<HeaderMap>>,
+    left: usize,
+}
+
+impl Replay {
+    pub(crate) fn next(&mut self) -> Option<Frame<Bytes>> {
+        let first = mem::take(&mut self.first);
+        let data = if first.is_empty() { self.more.next() } else { Some(first) };
+        match data {
+            Some(data) => {
+                self.left -= data.len();
+                Some(Frame::data(data))
+            }
+            None => self.trailers.take().map(|trailers| Frame::trailers(*trailers)),
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0 && self.trailers.is_none()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(text: &'static str) -> Frame<Bytes> {
+        Frame::data(text.into())
+    }
+
+    #[test]
+    fn what_is_kept_comes_again_in_order_with_its_trailers_last() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", http::HeaderValue::from_static("1"));
+        let mut frames = Frames::default();
+        for frame in [data("abc"), data(""), data("de"), Frame::trailers(trailers)] {
+            frames.keep(&frame, 1_000).unwrap();
+        }
+        assert_eq!(frames.text(), b"abcde");
+        let mut replay = frames.replay();
+        assert_eq!(replay.size_hint().exact(), Some(5));
+        assert_eq!(replay.next().unwrap().into_data().unwrap(), "abc");
+        assert_eq!((replay.size_hint().exact(), replay.is_over()), (Some(2), false));
+        assert_eq!(replay.next().unwrap().into_data().unwrap(), "de");
+        assert_eq!((replay.size_hint().exact(), replay.is_over()), (Some(0), false));
+        assert_eq!(replay.next().unwrap().into_trailers().unwrap()["x-sum"], "1");
+        assert!(replay.is_over() && replay.next().is_none());
+    }
+
+    // RTY-2
+    #[test]
+    fn the_bound_holds_for_large_frames_for_many_small_ones_and_for_trailers() {
+        assert!(Frames::default().keep(&data("abcd"), 4).is_ok());
+        assert!(Frames::default().keep(&data("abcde"), 4).is_err());
+        let mut frames = Frames::default();
+        let kept = (0..1_000).take_while(|_| frames.keep(&data("x"), 640).is_ok()).count();
+        assert_eq!(kept, 10);
+        let mut frames = Frames::default();
+        assert_eq!((0..1_000).take_while(|_| frames.keep(&data(""), 640).is_ok()).count(), 10, "empty ones count too");
+        let long = http::HeaderValue::from_str(&"x".repeat(641)).unwrap();
+        let trailers = HeaderMap::from_iter([(http::header::WARNING, long)]);
+        assert!(Frames::default().keep(&Frame::trailers(trailers), 640).is_err());
+    }
+}

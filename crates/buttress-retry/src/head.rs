@@ -1,0 +1,101 @@
+use buttress_core::Attempt;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request::Parts};
+
+use crate::settings::Common;
+
+/// The head of a request, kept for another try.
+#[derive(Debug)]
+pub(crate) struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    fields: Fields,
+    extensions: Extensions,
+}
+
+/// Header fields, kept in their order. Not a map: that would be two allocations, and mostly for nothing. A few have a
+/// place of their own.
+#[derive(Debug, Default)]
+struct Fields {
+    few: [Option<Field>; FEW],
+    more: Vec<Field>,
+}
+
+type Field = (HeaderName, HeaderValue);
+
+const FEW: usize = 6;
+
+impl Head {
+    /// All but the header fields, which are [filled in](Self::fill) where this one stays: there are too many to be moved.
+    #[inline]
+    pub(crate) fn of(parts: &Parts) -> Self {
+        Self {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            fields: Fields::default(),
+            extensions: parts.extensions.clone(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn fill(&mut self, headers: &HeaderMap) {
+        self.fields.fill(headers);
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The head of a later try, with this body.
+    pub(crate) fn request<B>(&self, body: B, attempt: Attempt, common: &Common) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.version_mut() = self.version;
+        *request.extensions_mut() = self.extensions.clone();
+        request.extensions_mut().insert(attempt);
+        let headers = request.headers_mut();
+        *headers = self.fields.to_map();
+        common.number(headers, attempt);
+        request
+    }
+}
+
+impl Fields {
+    #[inline]
+    fn fill(&mut self, headers: &HeaderMap) {
+        let mut rest = headers.iter();
+        for (place, (name, value)) in self.few.iter_mut().zip(&mut rest) {
+            *place = Some((name.clone(), value.clone()));
+        }
+        self.more.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
+    }
+
+    fn to_map(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(FEW + self.more.len().min(64));
+        for (name, value) in self.few.iter().flatten().chain(&self.more) {
+            headers.append(name, value.clone());
+        }
+        headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_come_back_in_their_order_however_many_there_are() {
+        for count in 0..3 * FEW {
+            let mut headers = HeaderMap::new();
+            for i in 0..count {
+                let name = HeaderName::from_bytes(format!("x-{}", i % 4).as_bytes()).unwrap();
+                headers.append(name, HeaderValue::from(i));
+            }
+            let mut fields = Fields::default();
+            fields.fill(&headers);
+            assert_eq!(fields.to_map(), headers, "{count}");
+        }
+    }
+}

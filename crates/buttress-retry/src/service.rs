@@ -1,0 +1,79 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use buttress_core::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::{
+    Policy, ReplayBody, Reread, ResponseFuture, Standard,
+    open::{Opened, open},
+    settings::Settings,
+};
+
+/// The service of a [`RetryLayer`](crate::RetryLayer).
+///
+/// It is ready when the inner service is. Later tries go to a clone of that, which is asked for readiness before each of
+/// them; while it waits, a call holds no place in it.
+///
+/// # Errors
+///
+/// Those of the inner service, untouched: of the last try, or of its readiness.
+///
+/// # Cancel safety
+///
+/// See [`ResponseFuture`].
+#[derive(Clone, Debug)]
+pub struct Retry<S, P = Standard> {
+    inner: S,
+    settings: Arc<Settings<P>>,
+}
+
+impl<S, P> Retry<S, P> {
+    pub(crate) fn new(inner: S, settings: Arc<Settings<P>>) -> Self {
+        Self { inner, settings }
+    }
+
+    /// The service below.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service below, to be changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service below, alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, P, ReqB, ResB> Service<Request<ReqB>> for Retry<S, P>
+where
+    S: Service<Request<ReplayBody<ReqB>>, Response = Response<ResB>> + Clone,
+    P: Policy<S::Error>,
+    ReqB: http_body::Body,
+    ResB: http_body::Body,
+    ResB::Data: From<Bytes>,
+{
+    type Response = Response<Body<Reread<ResB>>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, P, S::Future, ReqB, ResB>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        match open::<S, P, ReqB, S::Error>(&self.settings, &self.inner, request) {
+            // The one that is ready is called; its clone is for later tries.
+            Opened::Go { request, call, by } => ResponseFuture::new(self.inner.call(request), call, by),
+            Opened::TooLate(id) => ResponseFuture::too_late(id),
+        }
+    }
+}
