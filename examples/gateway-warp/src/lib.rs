@@ -15,8 +15,8 @@ use tower::ServiceBuilder;
 /// Serves until `shutdown` is cancelled, then drains; see [`gateway_common::serve`].
 ///
 /// The whole stack, outermost first: correlation id, reports, request log, envelope, who it is, limits, idempotency,
-/// heartbeats of event streams, routes. `warp::serve` has no place for layers:
-/// a filter that is made a service stands below them like any other.
+/// heartbeats of event streams, routes. `warp::serve` has no place for layers: a filter that is made a service stands below
+/// them like any other.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
     let identifying = gateway.clone();
     let stack = ServiceBuilder::new()
