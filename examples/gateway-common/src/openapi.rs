@@ -1,7 +1,10 @@
 //! The contract as an OpenAPI 3.1 document: its limits, names and codes are those of the code.
 
+mod answers;
 mod failures;
 mod paths;
+mod problems;
+mod requests;
 mod schemas;
 
 use std::sync::LazyLock;
