@@ -1,24 +1,28 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, io, marker::PhantomData, net::SocketAddr, time::Duration};
 
 use buttress_provider::Schedule;
 use buttress_superduperai::{ApiUrl, Token};
 use gateway_common::{ProviderAccess, Settings};
 use superduperai_sim::Simulator;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
-use crate::http::Http;
+use crate::{Axum, Host, http::Http};
+
+/// A gateway on the host that tests take when the host does not matter.
+pub type Gateway = Hosted<Axum>;
 
 /// A gateway on a free port, in front of a simulator of its own. Both end when it is dropped.
-#[derive(Debug)]
-pub struct Gateway {
+pub struct Hosted<H> {
     addr: SocketAddr,
     url: String,
     sim: Option<Simulator>,
-    stop: Option<oneshot::Sender<()>>,
-    served: JoinHandle<std::io::Result<()>>,
+    stop: CancellationToken,
+    served: JoinHandle<()>,
+    host: PhantomData<fn(H)>,
 }
 
-impl Gateway {
+impl<H: Host> Hosted<H> {
     /// Starts one with quick steps, and with the settings that `change` makes.
     pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
         let quick = superduperai_sim::Settings::default().step(Duration::from_millis(40));
@@ -37,12 +41,9 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
         let gateway = gateway_common::Gateway::start(settings).await.expect("good settings");
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        let served = tokio::spawn(gateway_axum::serve(listener, gateway, stopped));
-        Self { addr, url: format!("http://{addr}"), sim: Some(sim), stop: Some(stop), served }
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(H::serve(listener, gateway, stop.clone()));
+        Self { addr, url: format!("http://{addr}"), sim: Some(sim), stop, served, host: PhantomData }
     }
 
     /// Where it listens.
@@ -77,13 +78,19 @@ impl Gateway {
     }
 
     /// Tells it to drain, and waits until it has.
-    pub async fn drain(mut self) -> std::io::Result<()> {
-        drop(self.stop.take());
-        (&mut self.served).await.expect("serving does not panic")
+    pub async fn drain(mut self) -> io::Result<()> {
+        self.stop.cancel();
+        (&mut self.served).await.map_err(io::Error::other)
     }
 }
 
-impl Drop for Gateway {
+impl<H: Host> fmt::Debug for Hosted<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hosted").field("host", &H::NAME).field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl<H> Drop for Hosted<H> {
     fn drop(&mut self) {
         self.served.abort();
     }

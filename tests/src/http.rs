@@ -106,6 +106,12 @@ impl Http {
         Self { client, base: base.to_owned(), headers: HeaderMap::new() }
     }
 
+    /// A client that speaks HTTP/2 from the first byte on, without TLS.
+    pub fn over_http2(base: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        Self { client, base: base.to_owned(), headers: HeaderMap::new() }
+    }
+
     /// A client that connects from this address of the machine.
     pub fn from_address(base: &str, own: IpAddr) -> Self {
         let mut connector = HttpConnector::new();

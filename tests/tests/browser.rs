@@ -3,15 +3,29 @@
 use std::{env, fs, ops::Deref, process, time::Duration};
 
 use buttress_envelope::Mode;
-use buttress_tests::{Gateway, browser::Browser, proxy::Proxy};
+use buttress_tests::{Axum, Gateway, Host, Hosted, Hyper, Warp, browser::Browser, proxy::Proxy};
 use http::{Method, StatusCode};
 use serde_json::Value;
 use superduperai_sim::{Answer, EventMode, Fault};
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
-    let gateway = Gateway::start_with(steps_of(300), |_| ()).await;
+async fn on_axum_a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
+    a_picture_appears_after_its_steps_and_every_event_is_listed_once::<Axum>().await;
+}
+
+#[tokio::test]
+async fn on_hyper_a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
+    a_picture_appears_after_its_steps_and_every_event_is_listed_once::<Hyper>().await;
+}
+
+#[tokio::test]
+async fn on_warp_a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
+    a_picture_appears_after_its_steps_and_every_event_is_listed_once::<Warp>().await;
+}
+
+async fn a_picture_appears_after_its_steps_and_every_event_is_listed_once<H: Host>() {
+    let gateway = Hosted::<H>::start_with(steps_of(300), |_| ()).await;
     let page = Page::open(gateway.url()).await;
     page.make("image", "A paper boat on a calm lake at dawn").await;
 
@@ -98,8 +112,22 @@ async fn a_picture_of_ones_own_becomes_a_video() {
 }
 
 #[tokio::test]
-async fn three_cuts_of_every_connection_lose_and_double_nothing() {
-    let gateway = Gateway::start_with(steps_of(2_500), |_| ()).await;
+async fn on_axum_three_cuts_of_every_connection_lose_and_double_nothing() {
+    three_cuts_of_every_connection_lose_and_double_nothing::<Axum>().await;
+}
+
+#[tokio::test]
+async fn on_hyper_three_cuts_of_every_connection_lose_and_double_nothing() {
+    three_cuts_of_every_connection_lose_and_double_nothing::<Hyper>().await;
+}
+
+#[tokio::test]
+async fn on_warp_three_cuts_of_every_connection_lose_and_double_nothing() {
+    three_cuts_of_every_connection_lose_and_double_nothing::<Warp>().await;
+}
+
+async fn three_cuts_of_every_connection_lose_and_double_nothing<H: Host>() {
+    let gateway = Hosted::<H>::start_with(steps_of(2_500), |_| ()).await;
     let proxy = Proxy::start(gateway.addr()).await;
     let page = Page::open(&proxy.url()).await;
     page.make("image", "A boat in a storm").await;
@@ -115,7 +143,8 @@ async fn three_cuts_of_every_connection_lose_and_double_nothing() {
 
     let shown = page.shown().await;
     assert_eq!(shown, page.published(&gateway).await);
-    let offsets: Vec<usize> = shown.iter().map(|(_, id)| id.rsplit('-').next().unwrap().parse().unwrap()).collect();
+    let offset = |id: &str| id.rsplit('-').next().and_then(|offset| offset.parse().ok()).expect("a cursor");
+    let offsets: Vec<usize> = shown.iter().map(|(_, id)| offset(id)).collect();
     assert_eq!(offsets, (1..=shown.len()).collect::<Vec<_>>());
     page.close().await;
 }
@@ -282,7 +311,7 @@ impl Page {
     }
 
     /// Type and id of the events of the job, as the gateway tells them to somebody who was not there.
-    async fn published(&self, gateway: &Gateway) -> Vec<(String, String)> {
+    async fn published<H: Host>(&self, gateway: &Hosted<H>) -> Vec<(String, String)> {
         let path = self.eval("JSON.parse(sessionStorage.job).links.events").await;
         let guest = gateway.http().with("cookie", &self.cookies().await);
         let events = guest.events(path.as_str().expect("a path"), &[], |_| false).await;

@@ -6,13 +6,19 @@ use std::{
     process::Stdio,
 };
 
-use buttress_tests::{Gateway, program::Folder};
+use buttress_tests::{Axum, Gateway, Host, Hosted, Hyper, Warp, program::Folder};
 use superduperai_sim::Simulator;
 use tokio::process::Command;
 
 /// Commands that start the whole build, or this test itself. `./test` runs them; here they only have to exist.
-const ELSEWHERE: [&str; 4] =
-    ["cargo run --release -p gateway-axum", "cargo run -p superduperai-sim", "./test", "cargo test --workspace"];
+const ELSEWHERE: [&str; 6] = [
+    "cargo run --release -p gateway-axum",
+    "cargo run --release -p gateway-hyper",
+    "cargo run --release -p gateway-warp",
+    "cargo run -p superduperai-sim",
+    "./test",
+    "cargo test --workspace",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace around this package").to_owned()
@@ -50,6 +56,23 @@ async fn the_curl_lines_of_the_front_page_make_a_picture_and_a_video() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_curl_lines_of_each_gateway_make_a_picture() {
+    make_a_picture::<Axum>("examples/gateway-axum/README.md").await;
+    make_a_picture::<Hyper>("examples/gateway-hyper/README.md").await;
+    make_a_picture::<Warp>("examples/gateway-warp/README.md").await;
+}
+
+async fn make_a_picture<H: Host>(readme: &str) {
+    let gateway = Hosted::<H>::start(|_| {}).await;
+    let block = blocks(readme).into_iter().find(|block| block.contains("curl")).expect("curl lines");
+    let folder = Folder::new("readme");
+    let printed = run(&block.replace("http://127.0.0.1:3000", gateway.url()), folder.path()).await;
+    for sign in ["event: completed", r#""mediaType":"image/webp""#, r#""name":"comfyui/flux""#] {
+        assert!(printed.contains(sign), "{sign} in {printed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_curl_lines_of_the_simulator_script_it() {
     let sim = Simulator::start(superduperai_sim::Settings::default()).await.expect("a simulator");
     let block = blocks("crates/superduperai-sim/README.md")
@@ -62,16 +85,40 @@ async fn the_curl_lines_of_the_simulator_script_it() {
     assert!(!printed.contains("error"), "{printed}");
 }
 
+/// What people read: the pages of the repository, and of each package.
+fn texts() -> Vec<String> {
+    let mut texts = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    for folder in ["crates", "examples"] {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder").filter_map(Result::ok);
+        texts.extend(entries.map(|entry| format!("{folder}/{}/README.md", entry.file_name().to_string_lossy())));
+    }
+    let entries = fs::read_dir(root().join("docs")).expect("a folder").filter_map(Result::ok);
+    texts.extend(entries.map(|entry| format!("docs/{}", entry.file_name().to_string_lossy())));
+    texts.retain(|text| text.ends_with(".md") && root().join(text).exists());
+    texts
+}
+
+#[test]
+fn what_is_linked_to_within_the_repository_is_there() {
+    for name in texts() {
+        let text = fs::read_to_string(root().join(&name)).expect("a text");
+        let folder = root().join(&name).parent().expect("a folder").to_owned();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let within = targets.filter(|target| !target.contains("://") && !target.contains("::"));
+        for target in within.filter_map(|target| target.split('#').next()).filter(|target| target.contains(['/', '.']))
+        {
+            assert!(folder.join(target).exists(), "{name} links to {target}");
+        }
+    }
+}
+
 #[test]
 fn every_other_command_is_one_that_the_whole_test_runs() {
     let test = fs::read_to_string(root().join("test")).expect("./test");
-    assert!(test.contains("cargo run --quiet --release -p gateway-axum") && test.contains("cargo test --workspace"));
-    let mut readmes = vec!["README.md".to_owned()];
-    for folder in ["crates", "examples"] {
-        let entries = fs::read_dir(root().join(folder)).expect("a folder").filter_map(Result::ok);
-        readmes.extend(entries.map(|entry| format!("{folder}/{}/README.md", entry.file_name().to_string_lossy())));
-    }
-    for readme in readmes.iter().filter(|readme| root().join(readme).exists()) {
+    assert!(
+        test.contains("GATEWAYS=(gateway-axum gateway-hyper gateway-warp)") && test.contains("cargo test --workspace")
+    );
+    for readme in &texts() {
         for block in blocks(readme).iter().filter(|block| !block.contains("curl")) {
             let command = block.lines().next().unwrap_or_default().split('#').next().unwrap_or_default().trim();
             assert!(ELSEWHERE.contains(&command) && block.lines().count() == 1, "{readme}: {block}");

@@ -49,7 +49,7 @@ buttress_envelope::codes! {
 pub const CATALOGUE: Catalogue = Catalogue::new(&[HTTP_CODES, GATEWAY_CODES]);
 
 /// The request cannot be read.
-pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Problem {
+pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Problem {
     BAD_REQUEST.problem(message)
 }
 
@@ -64,12 +64,17 @@ pub(crate) fn unauthorized(message: &'static str) -> Problem {
 }
 
 /// There is nothing here, or nothing that the caller may know of.
-pub fn not_found(what: &'static str) -> Problem {
+pub(crate) fn not_found(what: &'static str) -> Problem {
     NOT_FOUND.problem(what)
 }
 
+/// There is nothing at this address.
+pub fn nothing_here() -> Problem {
+    not_found("there is nothing at this address")
+}
+
 /// The body is longer than what is taken.
-pub fn payload_too_large(limit: usize) -> Problem {
+pub(crate) fn payload_too_large(limit: usize) -> Problem {
     PAYLOAD_TOO_LARGE.problem(format!("the body is longer than {limit} bytes"))
 }
 

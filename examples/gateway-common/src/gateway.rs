@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use buttress_circuit_breaker::{CIRCUIT_OPEN, Circuits};
 use buttress_core::{FieldProblem, Notes, Problem};
 use buttress_correlation_id::CorrelationExt;
-use buttress_idempotency::{CallKey, IdempotencyLayer, MemoryStore, Run, Scoped};
+use buttress_idempotency::{CallKey, Run};
 use buttress_provider::{
     Artifact, Cost, FileId, ImageRequest, Job, JobError, JobEvent, JobEventKind, JobId, JobStatus, MediaKind, Model,
     PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
@@ -24,9 +24,10 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::{
     BODY_TIMEOUT, Context, JobView, NewImage, NewVideo, Settings, User, codes,
-    idempotency::{self, FindScope},
+    idempotency::{self, Keys},
     jobs::{Holding, Jobs, Record},
     limits,
+    once::OnceLayer,
     provider::{self, Connected, Provider, Simulated},
     run, telemetry, upload,
     users::{Caller, Known, Users},
@@ -49,12 +50,12 @@ struct Inner {
     circuits: Circuits,
     simulated: Option<Simulated>,
     users: Users,
-    limits: Option<RateLimitLayer>,
+    limits: RateLimitLayer,
     jobs: Arc<Jobs>,
     log: MemoryLog,
     heartbeat: Heartbeat,
     drain: Drain,
-    idempotency: IdempotencyLayer<MemoryStore, Scoped<FindScope>>,
+    idempotency: Keys,
     tasks: TaskTracker,
     stopped: CancellationToken,
 }
@@ -115,8 +116,8 @@ impl Gateway {
         request
     }
 
-    /// The limits of users and addresses, unless all are off. It stands below [`identify`](Self::identify).
-    pub fn limits(&self) -> Option<RateLimitLayer> {
+    /// The limits of users and addresses. It stands below [`identify`](Self::identify).
+    pub fn limits(&self) -> RateLimitLayer {
         self.0.limits.clone()
     }
 
@@ -144,8 +145,8 @@ impl Gateway {
     }
 
     /// The layer that lets a request with an idempotency key start its job once. It stands below [`Self::identify`].
-    pub fn idempotency(&self) -> IdempotencyLayer<MemoryStore, Scoped<FindScope>> {
-        self.0.idempotency.clone()
+    pub fn idempotency(&self) -> OnceLayer {
+        OnceLayer::new(self.0.idempotency.clone())
     }
 
     /// `POST /api/images`.

@@ -12,7 +12,7 @@ use http::request::Parts;
 use crate::{BODY_LIMIT, BODY_TIMEOUT, Settings, UPLOAD_LIMIT, codes, users::Known};
 
 /// Finds the scope of a key.
-pub type FindScope = for<'a> fn(&'a Parts) -> Result<Scope<'a>, Problem>;
+pub(crate) type FindScope = for<'a> fn(&'a Parts) -> Result<Scope<'a>, Problem>;
 
 /// How long a key is remembered after its answer: within it, nothing runs again.
 const LONGER: Duration = Duration::from_secs(48 * 3_600);
@@ -23,7 +23,10 @@ const UPLOAD_TIME: Duration = Duration::from_secs(600);
 /// What surrounds the file in a form.
 const FORM: usize = 64 * 1_024;
 
-pub(crate) fn layer(settings: &Settings) -> Result<IdempotencyLayer<MemoryStore, Scoped<FindScope>>, InvalidSetting> {
+/// The layer of idempotency keys, for one sort of routes.
+pub(crate) type Keys = IdempotencyLayer<MemoryStore, Scoped<FindScope>>;
+
+pub(crate) fn layer(settings: &Settings) -> Result<Keys, InvalidSetting> {
     let ttl = settings.idempotency_ttl;
     // A job that is being started is looked up at the provider, if need be, within this time.
     let finish = Leaving::Finish(2 * settings.provider_timeout);
@@ -36,9 +39,7 @@ pub(crate) fn layer(settings: &Settings) -> Result<IdempotencyLayer<MemoryStore,
 }
 
 /// The same for forms with files: they are read whole when they have a key.
-pub fn for_uploads(
-    layer: IdempotencyLayer<MemoryStore, Scoped<FindScope>>,
-) -> IdempotencyLayer<MemoryStore, Scoped<FindScope>> {
+pub(crate) fn for_uploads(layer: Keys) -> Keys {
     layer.body_limit(UPLOAD_LIMIT + FORM).body_time(UPLOAD_TIME)
 }
 
@@ -55,8 +56,7 @@ fn scope(parts: &Parts) -> Result<Scope<'_>, Problem> {
 ///
 /// Nothing was started when the request itself is at fault, or when the provider refused it: the same key may be used for
 /// a better request, or later.
-#[must_use]
-pub fn verdict(problem: &Problem) -> Option<Verdict> {
+pub(crate) fn verdict(problem: &Problem) -> Option<Verdict> {
     let before = [
         http_codes::BAD_REQUEST,
         http_codes::VALIDATION_FAILED,

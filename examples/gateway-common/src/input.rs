@@ -18,10 +18,10 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest prompt, in characters.
-const PROMPT_LIMIT: usize = 4_000;
+pub(crate) const PROMPT_LIMIT: usize = 4_000;
 
 /// The most references of one request.
-const REFERENCE_LIMIT: usize = 16;
+pub(crate) const REFERENCE_LIMIT: usize = 16;
 
 /// The body of `POST /api/images`.
 #[derive(Clone, Debug, Deserialize)]

@@ -2,6 +2,7 @@
 //! page. A host adds routes, its own extractors, and its stack of layers.
 
 mod answer;
+mod body;
 mod codes;
 mod context;
 mod gateway;
@@ -9,27 +10,33 @@ mod idempotency;
 mod input;
 mod jobs;
 mod limits;
+mod once;
+mod openapi;
 mod page;
 mod provider;
 mod reports;
 mod resilience;
 mod run;
+mod server;
 mod settings;
 mod telemetry;
 mod upload;
 mod users;
 mod view;
 
-pub use answer::json;
-pub use codes::{CATALOGUE, GATEWAY_CODES, bad_request, not_found, payload_too_large};
+pub use answer::{Answer, accepted, empty, failed, health, json, metrics, not_allowed, streamed};
+pub use body::read_json;
+pub use codes::{CATALOGUE, GATEWAY_CODES, nothing_here};
 pub use context::Context;
 pub use gateway::Gateway;
-pub use idempotency::{FindScope, for_uploads, verdict};
 pub use input::{BODY_LIMIT, BODY_TIMEOUT, NewImage, NewVideo, parse_json};
+pub use once::{Once, OnceLayer};
+pub use openapi::openapi;
 pub use page::{asset, page};
 pub use provider::Simulated;
 pub use reports::{Report, ReportBody, ReportFuture, ReportLayer, Reports};
 pub use resilience::{BreakerSettings, RetrySettings};
+pub use server::{run, serve};
 pub use settings::{LogFormat, ProviderAccess, Settings};
 pub use telemetry::{init_logs, init_metrics, keep_metrics_small};
 pub use upload::UPLOAD_LIMIT;

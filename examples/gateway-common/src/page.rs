@@ -1,12 +1,14 @@
 use std::sync::LazyLock;
 
+use buttress_core::{Body, Problem};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+    request::Parts,
 };
 
-use crate::{Context, Settings};
+use crate::{Answer, Gateway, Settings, nothing_here};
 
 /// Scripts and styles of our own alone; pictures and videos from wherever the provider keeps them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -24,33 +26,42 @@ static HTML: LazyLock<String> = LazyLock::new(|| {
         .replace("<!-- script -->", r#"<script type="module" src="/assets/page.js"></script>"#)
 });
 
-/// `GET /`: the demo page, with the cookie that makes a guest known again.
-pub fn page(settings: &Settings, context: Option<Context>) -> Response<Bytes> {
-    let interval = format!("data-heartbeat-ms=\"{}\"", settings.heartbeat.as_millis());
-    let html = HTML.replace("data-heartbeat-ms=\"15000\"", &interval);
-    let mut response = content("text/html; charset=utf-8", html.into());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    match context {
-        Some(context) => context.finish(response),
-        None => response,
+/// `GET /`: the demo page, with the cookie that makes a guest known again. It is for everybody; who is not let in learns
+/// it from the first call.
+pub fn page(gateway: &Gateway, parts: &Parts) -> Answer {
+    let response = html(gateway.settings());
+    match gateway.context(parts) {
+        Ok(context) => context.finish(response),
+        Err(_) => response,
     }
 }
 
-/// `GET /assets/{name}`: what the page is made of, or `None`.
-pub fn asset(name: &str) -> Option<Response<Bytes>> {
+/// `GET /assets/{name}`: what the page is made of.
+///
+/// # Errors
+///
+/// 404 for anything else.
+pub fn asset(name: &str) -> Result<Answer, Problem> {
     let (media_type, text) = match name {
         "page.js" => SCRIPT,
         "events.js" => EVENTS,
         "page.css" => STYLE,
-        _ => return None,
+        _ => return Err(nothing_here()),
     };
-    Some(content(media_type, Bytes::from_static(text.as_bytes())))
+    Ok(content(media_type, text))
 }
 
-fn content(media_type: &'static str, body: Bytes) -> Response<Bytes> {
-    let mut response = Response::new(body);
+fn html(settings: &Settings) -> Answer {
+    let interval = format!("data-heartbeat-ms=\"{}\"", settings.heartbeat.as_millis());
+    let mut response = content("text/html; charset=utf-8", HTML.replace("data-heartbeat-ms=\"15000\"", &interval));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn content(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Body::full(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -62,16 +73,19 @@ fn content(media_type: &'static str, body: Bytes) -> Response<Bytes> {
 mod tests {
     use std::time::Duration;
 
+    use http_body_util::BodyExt;
+
     use super::*;
 
-    #[test]
-    fn the_page_names_its_parts_and_the_heartbeat_of_this_gateway() {
+    #[tokio::test]
+    async fn the_page_names_its_parts_and_the_heartbeat_of_this_gateway() {
         let settings = Settings { heartbeat: Duration::from_millis(250), ..Settings::default() };
-        let html = String::from_utf8(page(&settings, None).body().to_vec()).unwrap();
+        let html = html(&settings).into_body().collect().await.unwrap().to_bytes();
+        let html = String::from_utf8(html.to_vec()).unwrap();
         for needed in [r#"data-heartbeat-ms="250""#, "/assets/page.js", "/assets/page.css"] {
             assert_eq!(html.matches(needed).count(), 1, "{needed}");
         }
-        assert!(["page.js", "events.js", "page.css"].into_iter().all(|name| asset(name).is_some()));
-        assert!(asset("../page.js").is_none());
+        assert!(["page.js", "events.js", "page.css"].into_iter().all(|name| asset(name).is_ok()));
+        assert_eq!(asset("../page.js").unwrap_err().status(), 404);
     }
 }

@@ -72,6 +72,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// `SIM_STEP`: the simulator's time for each step of a job.
     pub sim_step: Duration,
+    /// How long the head of a request may take to arrive. Not a variable.
+    pub header_timeout: Duration,
     /// When to look after jobs; the provider's usual times if `None`. Not a variable.
     pub schedule: Option<Schedule>,
 }
@@ -126,6 +128,7 @@ impl Default for Settings {
             sentry_dsn: None,
             shutdown_grace: Duration::from_secs(10),
             sim_step: Duration::from_millis(400),
+            header_timeout: Duration::from_secs(30),
             schedule: None,
         }
     }

@@ -26,7 +26,7 @@ const OVERHEAD: usize = 64 * 1024;
 const SAMPLE: usize = 64;
 
 /// What is taken, by content.
-const MEDIA_TYPES: [&str; 7] =
+pub(crate) const MEDIA_TYPES: [&str; 7] =
     ["image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm", "video/quicktime"];
 
 /// Finds the part `file` of a multipart form and prepares it for the provider, unread but for its first bytes.

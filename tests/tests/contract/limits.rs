@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use buttress_rate_limit::{ListHeader, Quota};
 use buttress_tests::{
-    Gateway,
     haproxy::Haproxy,
     http::{Answer, Http},
     nginx::Nginx,
 };
 use gateway_common::Settings;
 use serde_json::json;
+
+use super::Gateway;
 
 fn quota(text: &str) -> Option<Quota> {
     Some(text.parse().expect("a quota"))

@@ -1,17 +1,14 @@
-//! The contract of the gateway, as a client that knows nothing else sees it.
-
 use std::{collections::BTreeSet, time::Duration};
 
 use buttress_envelope::Mode;
-use buttress_tests::{
-    Gateway,
-    http::{Answer, Event, Http},
-};
+use buttress_tests::http::{Answer, Event, Http};
 use bytes::Bytes;
 use gateway_common::Settings;
 use http::Method;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+
+use super::Gateway;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
 

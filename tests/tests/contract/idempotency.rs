@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_tests::{
-    Gateway,
-    http::{Answer, Event, Http},
-};
+use buttress_tests::http::{Answer, Event, Http};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use superduperai_sim::{Fault, Then};
@@ -15,6 +12,8 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+
+use super::Gateway;
 
 const IMAGES: &str = "/api/v1/file/generate-image";
 

@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::GATEWAY;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that hands on what it is sent, path and body, and answers each request alike. It ends with the process.
@@ -63,7 +65,7 @@ struct Gateway {
 
 impl Gateway {
     fn start(variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gateway-axum"))
+        let mut child = Command::new(GATEWAY)
             .env_clear()
             .envs([("BIND", "127.0.0.1:0"), ("API_KEYS", "alice=alice-key-of-some-length")])
             .envs(variables.iter().copied())
@@ -139,7 +141,7 @@ fn an_error_arrives_with_what_came_before_it_and_with_nothing_of_others() {
 
 #[test]
 fn an_address_of_no_project_is_refused_without_being_shown() {
-    let output = Command::new(env!("CARGO_BIN_EXE_gateway-axum"))
+    let output = Command::new(GATEWAY)
         .env_clear()
         .env("SENTRY_DSN", "https://hunter2@")
         .output()
