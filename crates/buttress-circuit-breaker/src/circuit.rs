@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     Cause, EventKind, HalfOpenEnd, InvalidTransition, Origin, State,
+    entry::{Entry, Ticket},
     exceeded::Exceeded,
     rules::Rules,
     trials::Trials,
@@ -28,22 +29,6 @@ pub(crate) struct Machine {
 
 /// What came of a decision, to be told.
 pub(crate) type Events = Vec<EventKind>;
-
-/// The right to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    pub(crate) generation: u64,
-    /// 0 if it is no trial.
-    pub(crate) trial: u64,
-}
-
-/// Whether a call may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
-    Admit(Ticket),
-    /// `None` if nobody knows for how long.
-    Refuse(Option<Nanos>),
-}
 
 impl Machine {
     pub(crate) fn new(rules: Arc<Rules>) -> Self {

@@ -35,12 +35,14 @@ pub enum Verdict {
 /// ```
 pub trait Classify<E> {
     /// What the head of an answer says.
+    #[inline]
     fn answer<B>(&self, answer: &Response<B>) -> Option<Verdict> {
         let _ = answer;
         None
     }
 
     /// What an error says that came in place of an answer.
+    #[inline]
     fn error(&self, error: &E) -> Option<Verdict> {
         let _ = error;
         None
@@ -64,39 +66,21 @@ where
 
 /// What each status says, asked once.
 #[derive(Clone)]
-pub(crate) struct Statuses {
-    failure: [u64; WORDS],
-    ignored: [u64; WORDS],
-}
+pub(crate) struct Statuses(Box<[Verdict]>);
 
 /// Statuses go from 100 to 999.
-const FIRST: usize = 100;
-const WORDS: usize = 900_usize.div_ceil(64);
+const FIRST: u16 = 100;
+const LAST: u16 = 999;
 
 impl Statuses {
     pub(crate) fn ask(judge: impl Fn(StatusCode) -> Verdict) -> Self {
-        let mut statuses = Self { failure: [0; WORDS], ignored: [0; WORDS] };
-        for code in 100..=999 {
-            let status = StatusCode::from_u16(code).expect("of three digits");
-            let (word, bit) = place(status);
-            match judge(status) {
-                Verdict::Success => {}
-                Verdict::Failure => statuses.failure[word] |= bit,
-                Verdict::Ignore => statuses.ignored[word] |= bit,
-            }
-        }
-        statuses
+        let all = (FIRST..=LAST).map(|code| StatusCode::from_u16(code).expect("of three digits"));
+        Self(all.map(judge).collect())
     }
 
+    #[inline]
     pub(crate) fn verdict(&self, status: StatusCode) -> Verdict {
-        let (word, bit) = place(status);
-        if self.failure[word] & bit != 0 {
-            Verdict::Failure
-        } else if self.ignored[word] & bit != 0 {
-            Verdict::Ignore
-        } else {
-            Verdict::Success
-        }
+        self.0[usize::from(status.as_u16() - FIRST)]
     }
 }
 
@@ -109,11 +93,6 @@ impl Default for Statuses {
             _ => Verdict::Success,
         })
     }
-}
-
-fn place(status: StatusCode) -> (usize, u64) {
-    let at = usize::from(status.as_u16()) - FIRST;
-    (at / 64, 1 << (at % 64))
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use std::{
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -20,27 +19,18 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, C> {
+        // `None` of a call that was refused.
         #[pin]
-        kind: Kind<F, C>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = KindProj]
-    enum Kind<F, C> {
-        Called { #[pin] inner: F, permit: Permit, classify: C },
-        Refused { refused: Option<Box<Refused>> },
+        pub(crate) inner: Option<F>,
+        pub(crate) permit: Permit,
+        pub(crate) classify: C,
+        pub(crate) refused: Option<Box<Refused>>,
     }
 }
 
 impl<F, C> ResponseFuture<F, C> {
-    pub(crate) fn called(inner: F, permit: Permit, classify: C) -> Self {
-        Self { kind: Kind::Called { inner, permit, classify } }
-    }
-
-    pub(crate) fn refused(refused: Refused) -> Self {
-        Self { kind: Kind::Refused { refused: Some(Box::new(refused)) } }
+    pub(crate) fn refused(refused: Box<Refused>, classify: C) -> Self {
+        Self { inner: None, permit: Permit::default(), classify, refused: Some(refused) }
     }
 }
 
@@ -52,27 +42,26 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProj::Called { inner, permit, classify } => {
-                let watched = permit.watch();
-                let polled = inner.poll(cx);
-                watched.went_well();
-                Poll::Ready(match ready!(polled) {
-                    Ok(answer) => {
-                        permit.answer(classify.answer(&answer), &answer);
-                        Ok(answer.map(|body| ResponseBody::new(Body::inner(body), mem::take(permit))))
-                    }
-                    Err(error) => {
-                        permit.error(classify.error(&error));
-                        Err(error)
-                    }
-                })
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            let refused = this.refused.take().expect("a future is not polled again once it is done");
+            return Poll::Ready(Ok(refused.into_response().map(|body| ResponseBody::new(body, Permit::default()))));
+        };
+        let (permit, classify) = (this.permit, this.classify);
+        let watched = permit.watch();
+        let polled = inner.poll(cx);
+        watched.went_well();
+        Poll::Ready(match ready!(polled) {
+            Ok(answer) => {
+                permit.answer(classify.answer(&answer), &answer);
+                Ok(answer.map(|body| ResponseBody::new(Body::inner(body), permit.hand_on())))
             }
-            KindProj::Refused { refused } => {
-                let refused = refused.take().expect("a future is not polled again once it is done");
-                Poll::Ready(Ok(refused.into_response().map(|body| ResponseBody::new(body, Permit::default()))))
+            Err(error) => {
+                permit.error(classify.error(&error));
+                Err(error)
             }
-        }
+        })
     }
 }

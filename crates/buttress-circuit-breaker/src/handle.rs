@@ -33,10 +33,12 @@ impl Circuit {
         Self(Arc::new(Lanes::new(shared)))
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         self.0.shared()
     }
 
+    #[inline]
     pub(crate) fn lane(&self) -> &Arc<Lane> {
         self.0.lane()
     }

@@ -11,6 +11,7 @@ use crate::{
 pub(crate) struct Lane(Arc<Shared>);
 
 impl Lane {
+    #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         &self.0
     }
@@ -29,6 +30,7 @@ impl Lanes {
         Self { lanes: (0..lanes()).map(|_| Arc::new(Lane(shared.clone()))).collect(), shared }
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }

@@ -48,6 +48,7 @@ pub(crate) enum Source {
 
 impl Source {
     /// Whether a call would be refused now, whatever it is.
+    #[inline]
     pub(crate) fn refuses(&self) -> bool {
         match self {
             Self::Single(circuit) => circuit.shared().refuses(),

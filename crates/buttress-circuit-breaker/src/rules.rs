@@ -103,6 +103,7 @@ impl Rules {
     }
 
     /// Whether calls have to know when they began.
+    #[inline]
     pub(crate) fn times_calls(&self) -> bool {
         self.slow_after.is_some() || self.cancelled_after.is_some()
     }
@@ -157,8 +158,9 @@ fn nanos(setting: &'static str, time: Duration) -> Result<Nanos, InvalidPolicy> 
     Ok(saturating(time))
 }
 
+#[inline]
 pub(crate) fn saturating(time: Duration) -> Nanos {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }
 
 fn demand(sane: bool, setting: &'static str, problem: &'static str) -> Result<(), InvalidPolicy> {

@@ -4,13 +4,13 @@ use std::{
 };
 
 use buttress_core::{CorrelationId, Notes};
-use http::{Method, Request, Response};
+use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    Circuit, Classify, ResponseBody, ResponseFuture, State, layer::Source, refusal::Refused, shared::Entered,
-    trial::Permit,
+    Circuit, Classify, ResponseBody, ResponseFuture, State, layer::Source, refusal::Refused, registry::Registry,
+    shared::Entered, trial::Permit,
 };
 
 /// The service of a [`BreakerLayer`](crate::BreakerLayer).
@@ -57,6 +57,7 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, C>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // What was reported ready stays ready: the inner service keeps what it has reserved.
         if self.polled != Polled::Ready {
@@ -70,29 +71,36 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         // Who was not polled is a broken promise, of which the inner service may complain.
         let asked = mem::replace(&mut self.polled, Polled::No) != Polled::Refusing;
         let Self { inner, source, classify, polled: _ } = self;
-        match source {
-            Source::Off => ResponseFuture::called(inner.call(request), Permit::default(), classify.clone()),
-            Source::Single(circuit) => enter(circuit, asked, request, inner, classify),
+        let entered = match source {
+            Source::Off => Ok(Permit::default()),
+            Source::Single(circuit) => enter(circuit, asked, request.method(), request.extensions()),
             Source::Keyed { registry, without_key } => {
-                let (parts, body) = request.into_parts();
-                let known = (registry.keys.find)(&parts).and_then(|key| registry.use_circuit(&key));
-                let request = Request::from_parts(parts, body);
-                enter(known.as_ref().unwrap_or(without_key), asked, request, inner, classify)
+                return call_keyed(registry, without_key, asked, request, inner, classify);
             }
+        };
+        match entered {
+            Ok(mut permit) => {
+                let watched = permit.watch();
+                let future = inner.call(request);
+                watched.went_well();
+                // Not by a function: the future would be moved twice.
+                ResponseFuture { inner: Some(future), permit, classify: classify.clone(), refused: None }
+            }
+            Err(refused) => ResponseFuture::refused(refused, classify.clone()),
         }
     }
 }
 
-/// Makes the call, or answers in its place.
-///
-/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
-#[inline]
-fn enter<S, C, ReqB>(
-    circuit: &Circuit,
+/// Apart, so that a request without keys is not moved about.
+#[inline(never)]
+fn call_keyed<S, C, ReqB>(
+    registry: &Registry,
+    without_key: &Circuit,
     asked: bool,
     request: Request<ReqB>,
     inner: &mut S,
@@ -102,26 +110,44 @@ where
     S: Service<Request<ReqB>>,
     C: Clone,
 {
-    let shared = circuit.shared();
-    match if asked { shared.enter() } else { shared.turn_away() } {
-        Entered::Admitted(state, ticket) => {
-            note(&request, state);
-            let reads_no_body = request.method() == Method::HEAD;
-            let mut permit = ticket.map_or_else(Permit::default, |ticket| Permit::new(circuit, ticket, reads_no_body));
+    let (parts, body) = request.into_parts();
+    let known = (registry.keys.find)(&parts).and_then(|key| registry.use_circuit(&key));
+    let request = Request::from_parts(parts, body);
+    let circuit = known.as_ref().unwrap_or(without_key);
+    match enter(circuit, asked, request.method(), request.extensions()) {
+        Ok(mut permit) => {
             let watched = permit.watch();
             let future = inner.call(request);
             watched.went_well();
-            ResponseFuture::called(future, permit, classify.clone())
+            // Not by a function: the future would be moved twice.
+            ResponseFuture { inner: Some(future), permit, classify: classify.clone(), refused: None }
+        }
+        Err(refused) => ResponseFuture::refused(refused, classify.clone()),
+    }
+}
+
+/// Lets a call in, or says what to answer in its place.
+///
+/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
+#[inline]
+fn enter(circuit: &Circuit, asked: bool, method: &Method, extensions: &Extensions) -> Result<Permit, Box<Refused>> {
+    let shared = circuit.shared();
+    match if asked { shared.enter() } else { shared.turn_away() } {
+        Entered::Admitted(state, ticket) => {
+            note(extensions, state);
+            let reads_no_body = method == Method::HEAD;
+            Ok(ticket.map_or_else(Permit::default, |ticket| Permit::new(circuit, ticket, reads_no_body)))
         }
         Entered::Refused(state, wait) => {
-            note(&request, state);
-            ResponseFuture::refused(Refused::new(shared, state, wait, request.extensions().get::<CorrelationId>()))
+            note(extensions, state);
+            Err(Box::new(Refused::new(shared, state, wait, extensions.get::<CorrelationId>())))
         }
     }
 }
 
-fn note<B>(request: &Request<B>, state: State) {
-    if let Some(notes) = request.extensions().get::<Notes>() {
+#[inline]
+fn note(extensions: &Extensions, state: State) {
+    if let Some(notes) = extensions.get::<Notes>() {
         notes.write(|noted| noted.breaker = Some(state.as_str().into()));
     }
 }

@@ -4,10 +4,12 @@ use tokio::time::Instant;
 
 use crate::{
     EventKind, InvalidTransition, Origin, Snapshot, State,
-    circuit::{Entry, Machine, Ticket},
+    circuit::Machine,
+    entry::{Entry, Ticket},
+    gate::{Gate, Word},
     rules::{Rules, saturating},
     stripe::Stripes,
-    sync::{AtomicU64, Mutex, Ordering, lock},
+    sync::{Mutex, lock},
     telemetry::Telemetry,
     window::{Nanos, Sample},
 };
@@ -21,15 +23,6 @@ pub(crate) struct Shared {
     began: Instant,
     telemetry: Telemetry,
     machine: Apart<Mutex<Machine>>,
-}
-
-/// What the machine says, for those without the lock. Written under it.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Gate {
-    /// The generation and, in its last three bits, the state.
-    word: AtomicU64,
-    until: AtomicU64,
 }
 
 /// On cache lines of its own.
@@ -49,12 +42,13 @@ impl Shared {
     pub(crate) fn new(rules: Arc<Rules>, telemetry: Telemetry) -> Self {
         let machine = Machine::new(rules.clone());
         telemetry.census.add(machine.state());
-        let gate = Gate { word: AtomicU64::new(word(&machine)), until: AtomicU64::new(machine.until()) };
+        let gate = Gate::new(&machine);
         let stripes = Stripes::new();
         stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
         Self { gate, stripes, rules, began: Instant::now(), telemetry, machine: Apart(Mutex::new(machine)) }
     }
 
+    #[inline]
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
@@ -63,27 +57,31 @@ impl Shared {
         &self.telemetry
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Nanos {
         saturating(self.began.elapsed())
     }
 
     pub(crate) fn state(&self) -> State {
-        state(self.gate.word.load(Ordering::Acquire))
+        self.gate.word().state()
     }
 
     /// Lets a call in, or not. A closed circuit takes no lock and reads no clock.
     #[inline]
     pub(crate) fn enter(&self) -> Entered {
-        let word = self.gate.word.load(Ordering::Acquire);
-        match state(word) {
-            state @ (State::Closed | State::MetricsOnly) => {
-                Entered::Admitted(state, Some(Ticket { generation: word >> 3, trial: 0 }))
-            }
+        let word = self.gate.word();
+        if word.is_closed() { admitted(State::Closed, word) } else { self.enter_unless_closed(word) }
+    }
+
+    #[inline(never)]
+    fn enter_unless_closed(&self, word: Word) -> Entered {
+        match word.state() {
+            state @ (State::Closed | State::MetricsOnly) => admitted(state, word),
             State::Disabled => Entered::Admitted(State::Disabled, None),
             State::ForcedOpen => self.refuse(State::ForcedOpen, None),
             State::Open => {
                 let now = self.now();
-                match self.gate.until.load(Ordering::Acquire).checked_sub(now) {
+                match self.gate.until().checked_sub(now) {
                     Some(wait @ 1..) => self.refuse(State::Open, Some(wait)),
                     Some(0) | None => self.enter_locked(now),
                 }
@@ -104,7 +102,7 @@ impl Shared {
     /// Refuses a call that cannot go, since it was refused a moment ago and has not asked the inner service.
     pub(crate) fn turn_away(&self) -> Entered {
         let state = self.state();
-        let until = (state == State::Open).then(|| self.gate.until.load(Ordering::Acquire));
+        let until = (state == State::Open).then(|| self.gate.until());
         self.refuse(state, until.map(|until| until.saturating_sub(self.now())))
     }
 
@@ -116,38 +114,40 @@ impl Shared {
     /// Whether a call would be refused now. It changes nothing.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
+        !self.gate.word().is_closed() && self.refuses_unless_closed()
+    }
+
+    #[inline(never)]
+    fn refuses_unless_closed(&self) -> bool {
         match self.state() {
             State::Closed | State::MetricsOnly | State::Disabled => false,
             State::ForcedOpen => true,
-            State::Open => self.now() < self.gate.until.load(Ordering::Acquire),
+            State::Open => self.now() < self.gate.until(),
             State::HalfOpen => lock(&self.machine.0).refuses(self.now()),
         }
     }
 
-    /// Takes the result of a call; `None` says nothing. `now` is the clock, if it has been read already.
+    /// Takes a success that was not slow: the usual case, which writes to nothing that other threads write to.
+    ///
+    /// `now` is the clock, if it has been read already.
     #[inline]
-    pub(crate) fn settle(&self, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
-        if ticket.trial == 0 && sample == Some(Sample::SUCCESS) {
-            self.succeed(ticket, now);
-        } else {
-            self.settle_locked(ticket, sample, now.unwrap_or_else(|| self.now()));
+    pub(crate) fn succeed(&self, ticket: Ticket, mut now: Option<Nanos>) {
+        let mut bucket = 0;
+        if let Some(length) = self.rules.bucket {
+            let at = now.unwrap_or_else(|| self.now());
+            (now, bucket) = (Some(at), at / length);
         }
-    }
-
-    /// The usual case: it writes to nothing that other threads write to.
-    #[inline]
-    fn succeed(&self, ticket: Ticket, now: Option<Nanos>) {
-        let timed = self.rules.bucket.map(|length| (now.unwrap_or_else(|| self.now()), length));
-        let bucket = timed.map_or(0, |(now, length)| now / length);
-        let current = self.gate.word.load(Ordering::Acquire) >> 3 == ticket.generation;
+        // In a generation that trials run in, the flag is up.
+        let current = self.gate.word().generation() == ticket.generation;
         if !current || !self.stripes.add(ticket.generation, bucket) {
-            let now = timed.map(|(now, _)| now).or(now).unwrap_or_else(|| self.now());
-            self.settle_locked(ticket, Some(Sample::SUCCESS), now);
+            self.settle(ticket, Some(Sample::SUCCESS), now);
         }
     }
 
+    /// Takes the result of a call; `None` says nothing. `now` is the clock, if it has been read already.
     #[cold]
-    fn settle_locked(&self, ticket: Ticket, sample: Option<Sample>, now: Nanos) {
+    pub(crate) fn settle(&self, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
+        let now = now.unwrap_or_else(|| self.now());
         self.locked(now, |machine, events| {
             let at = events.len();
             let counted = machine.settle(ticket, sample, now, events);
@@ -198,8 +198,7 @@ impl Shared {
     }
 
     fn publish(&self, machine: &Machine) {
-        self.gate.until.store(machine.until(), Ordering::Release);
-        self.gate.word.store(word(machine), Ordering::Release);
+        self.gate.publish(machine);
         self.stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
     }
 }
@@ -213,12 +212,9 @@ impl Drop for Shared {
     }
 }
 
-fn word(machine: &Machine) -> u64 {
-    machine.generation() << 3 | machine.state().index() as u64
-}
-
-fn state(word: u64) -> State {
-    State::ALL[usize::from(word as u8 & 7).min(State::ALL.len() - 1)]
+#[inline]
+fn admitted(state: State, word: Word) -> Entered {
+    Entered::Admitted(state, Some(Ticket { generation: word.generation(), trial: 0 }))
 }
 
 fn event(sample: Option<Sample>, counted: bool) -> EventKind {

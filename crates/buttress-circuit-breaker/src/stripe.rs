@@ -19,6 +19,7 @@ const WATCH: u64 = 1 << 28;
 const GENERATION: u64 = (1 << 8) - 1;
 const BUCKET: u64 = (1 << 27) - 1;
 
+#[inline]
 fn tag(generation: u64, bucket: u64) -> u64 {
     (bucket & BUCKET) << 37 | (generation & GENERATION) << 29
 }
@@ -36,7 +37,8 @@ impl Stripes {
         let word = &self.words[thread() & (self.words.len() - 1)].0;
         let mut seen = word.load(Ordering::Relaxed);
         loop {
-            if seen & !COUNT != tag || seen & COUNT == COUNT {
+            // What is left without the tag is the count, if it is the same tag and the flag is down.
+            if seen.wrapping_sub(tag) >= COUNT {
                 return false;
             }
             match word.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed) {

@@ -1,11 +1,11 @@
 //! What is done to an answer, once it is decided.
 
 use buttress_core::Problem;
-use http::{Extensions, Response, header::ACCEPT, response::Parts};
+use http::{Extensions, Response, StatusCode, header::ACCEPT, response::Parts};
 use http_body::Body;
 
 use crate::{
-    BoxError, Enveloped, Raw,
+    BoxError, Enveloped, Raw, ResponseBody,
     asked::{Asked, Standing},
     codes,
     decide::{Facts, Media, Method, Turn, Verdict, verdict},
@@ -18,19 +18,19 @@ use crate::{
 
 /// What becomes of an answer whose head is as it should be.
 #[derive(Debug)]
-pub(crate) enum Fate {
+enum Fate {
     Pass,
-    /// The body is wrapped, and has this length, if it is known.
-    Wrap(Option<u64>),
+    /// The body is wrapped.
+    Wrap,
     /// Head and body are made anew, or may have to be.
     Rewrite(Rewrite),
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Rewrite {
+enum Rewrite {
     /// It may be a failure that says it is none.
-    Look(Seen),
-    Failure(Seen),
+    Look,
+    Failure,
     /// A failure for an old client.
     Old,
 }
@@ -42,9 +42,32 @@ pub(crate) enum Settled<B> {
     Later(Box<Pending<B>>),
 }
 
-/// Decides, and changes the head in place: answers are large, and each move of one is felt.
+/// Whether an answer is wrapped and nothing of its head changes, as it is with most.
 #[inline]
-pub(crate) fn settle<B: Body>(response: &mut Response<B>, asked: &Asked) -> Fate {
+pub(crate) fn is_plain<B>(response: &Response<B>, asked: &Asked) -> bool {
+    response.status() == StatusCode::OK
+        && headers::only_json(response.headers())
+        && asked.is_plain()
+        && !is_marked(response.extensions())
+}
+
+/// Decides, and changes what has to be changed.
+// Apart, so that what has to be done for most answers stays short.
+#[inline(never)]
+pub(crate) fn settle<B>(mut response: Response<B>, asked: &Asked) -> Settled<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    match fate(&mut response, asked) {
+        Fate::Pass => Settled::Now(response.map(ResponseBody::passed)),
+        Fate::Wrap => Settled::Now(response.map(ResponseBody::wrapped)),
+        Fate::Rewrite(why) => rewrite(response, why, asked),
+    }
+}
+
+/// Decides, and changes the head in place.
+fn fate<B: Body>(response: &mut Response<B>, asked: &Asked) -> Fate {
     if is_marked(response.extensions()) {
         return Fate::Pass;
     }
@@ -55,7 +78,7 @@ pub(crate) fn settle<B: Body>(response: &mut Response<B>, asked: &Asked) -> Fate
         encoded: seen.encoded,
         empty: seen.media == Media::Missing && has_no_data(response.body()),
     };
-    let verdict = verdict(asked.method, &facts);
+    let verdict = verdict(asked.caller.method, &facts);
     if verdict == Verdict::Pass {
         return Fate::Pass;
     }
@@ -111,7 +134,6 @@ fn settle_by_route<B: Body>(
     }
 }
 
-#[inline]
 fn settle_new<B: Body>(response: &mut Response<B>, verdict: Verdict, seen: &Seen, asked: &Asked, look: bool) -> Fate {
     match verdict {
         Verdict::Pass => Fate::Pass,
@@ -124,14 +146,14 @@ fn settle_new<B: Body>(response: &mut Response<B>, verdict: Verdict, seen: &Seen
             headers::success(response.headers_mut(), seen, length);
             Fate::Pass
         }
-        Verdict::Wrap if look && worth_a_look(response.body(), asked) => Fate::Rewrite(Rewrite::Look(*seen)),
+        Verdict::Wrap if look && worth_a_look(response.body(), asked) => Fate::Rewrite(Rewrite::Look),
         Verdict::Wrap => {
             let exact = response.body().size_hint().exact();
             headers::success(response.headers_mut(), seen, exact.map(wrapped_len));
             mark(response.extensions_mut(), asked);
-            Fate::Wrap(exact)
+            Fate::Wrap
         }
-        Verdict::Failure => Fate::Rewrite(Rewrite::Failure(*seen)),
+        Verdict::Failure => Fate::Rewrite(Rewrite::Failure),
     }
 }
 
@@ -141,16 +163,17 @@ fn worth_a_look(body: &impl Body, asked: &Asked) -> bool {
 }
 
 #[cold]
-pub(crate) fn rewrite<B>(response: Response<B>, why: Rewrite, asked: &Asked) -> Settled<B>
+fn rewrite<B>(response: Response<B>, why: Rewrite, asked: &Asked) -> Settled<B>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
     let (parts, body) = response.into_parts();
+    let seen = headers::look(&parts.headers);
     match why {
-        Rewrite::Look(seen) => later(parts, body, Why::Look(seen), asked),
+        Rewrite::Look => later(parts, body, Why::Look(seen), asked),
         Rewrite::Old => Settled::Now(render(parts, asked, old_shape_of(asked), true)),
-        Rewrite::Failure(seen) => fail(parts, body, &seen, asked),
+        Rewrite::Failure => fail(parts, body, &seen, asked),
     }
 }
 
@@ -163,12 +186,12 @@ where
     if parts.extensions.get::<Problem>().is_some() {
         return Settled::Now(render(parts, asked, shape, true));
     }
-    let readable = seen.media != Media::Other && !seen.encoded && asked.method != Method::Head;
+    let readable = seen.media != Media::Other && !seen.encoded && asked.caller.method != Method::Head;
     if readable && !body.is_end_stream() {
         return later(parts, body, Why::Failure(seen.media, shape), asked);
     }
     // The answer to a HEAD cannot know what its GET would say.
-    let known = asked.method != Method::Head;
+    let known = asked.caller.method != Method::Head;
     Settled::Now(render(with_problem(parts, None), asked, shape, known))
 }
 

@@ -23,8 +23,15 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) settings: Settings,
+    pub(crate) caller: Caller,
+}
+
+/// What is known of a request once it has gone.
+#[derive(Debug)]
+pub(crate) struct Caller {
     pub(crate) method: Method,
-    pub(crate) form: Form,
+    /// `None` where it takes a closer look.
+    form: Option<Form>,
     id: Option<CorrelationId>,
     // Boxed, as most servers have one mode for all routes.
     varied: Option<Box<Varied>>,
@@ -50,34 +57,50 @@ pub(crate) struct Standing {
     pub(crate) route: Option<Cow<'static, str>>,
 }
 
-impl Asked {
+impl Caller {
     #[inline]
-    pub(crate) fn new<B>(request: &Request<B>, handle: &EnvelopeHandle, settings: Settings) -> Self {
-        let (headers, extensions) = (request.headers(), request.extensions());
+    pub(crate) fn at_sight<B>(request: &Request<B>) -> Self {
         let method = match *request.method() {
             http::Method::HEAD => Method::Head,
             http::Method::CONNECT => Method::Connect,
             _ => Method::Other,
         };
-        Self {
-            settings,
-            method,
-            form: form(headers),
-            id: extensions.get().cloned(),
-            varied: handle.varies().then(|| Box::new(Varied::new(headers, extensions, handle))),
+        Self { method, form: form_at_sight(request.headers()), id: request.extensions().get().cloned(), varied: None }
+    }
+
+    /// Adds what takes a closer look, which is seldom.
+    #[inline]
+    pub(crate) fn look_closer<B>(&mut self, request: &Request<B>, handle: &EnvelopeHandle) {
+        if self.form.is_none() {
+            self.form = Some(form(request.headers()));
         }
+        if handle.varies() {
+            self.varied = Some(Box::new(Varied::new(request.headers(), request.extensions(), handle)));
+        }
+    }
+}
+
+impl Asked {
+    /// How failures are written.
+    pub(crate) fn form(&self) -> Form {
+        self.caller.form.unwrap_or_default()
+    }
+
+    /// Whether a success is wrapped and nothing else.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.caller.method == Method::Other && self.caller.varied.is_none() && !self.settings.mark
     }
 
     /// The id of the request; else the one that the answer says.
     pub(crate) fn id(&self, answer: &HeaderMap) -> Option<CorrelationId> {
         let said = || answer.get(CorrelationId::HEADER).and_then(|value| CorrelationId::try_from(value).ok());
-        self.id.clone().or_else(said)
+        self.caller.id.clone().or_else(said)
     }
 
     /// How the answer is to be, by the route that the answer or the request says. `None`: new, like all.
-    #[inline]
     pub(crate) fn standing(&self, answer: &Extensions) -> Option<Standing> {
-        let varied = self.varied.as_ref()?;
+        let varied = self.caller.varied.as_ref()?;
         let route = varied.route(answer);
         let (mode, look) = varied.handle.standing(route.as_deref());
         Some(Standing { turn: turn(mode, varied.wish), dual: mode == Mode::Dual, look, route })
@@ -86,18 +109,23 @@ impl Asked {
 
 /// Found by a walk: a look-up hashes, which costs as much as eight fields, and most callers name it among their first.
 #[inline]
-fn form(headers: &HeaderMap) -> Form {
+fn form_at_sight(headers: &HeaderMap) -> Option<Form> {
     match headers.iter().find(|(name, _)| **name == ACCEPT) {
-        None => Form::Envelope,
+        None => Some(Form::Envelope),
         // Where no field has a second line, the first is all there is.
-        Some((_, line)) if headers.len() == headers.keys_len() && negotiate::is_plain(line.as_bytes()) => {
-            Form::Envelope
+        Some((_, line)) => {
+            (headers.len() == headers.keys_len() && negotiate::is_plain(line.as_bytes())).then_some(Form::Envelope)
         }
-        Some(_) => negotiate::form(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes)),
     }
 }
 
+#[inline(never)]
+fn form(headers: &HeaderMap) -> Form {
+    negotiate::form(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes))
+}
+
 impl Varied {
+    #[inline(never)]
     fn new(headers: &HeaderMap, extensions: &Extensions, handle: &EnvelopeHandle) -> Self {
         let said = headers.get(X_ENVELOPE).and_then(|value| negotiate::wish_of(value.as_bytes()));
         let accept = || negotiate::wish(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes));

@@ -35,8 +35,9 @@ pin_project! {
     #[project = KindProj]
     #[derive(Debug)]
     enum Kind<B> {
-        Passed { #[pin] body: B },
+        // First, as it is told from the others at once.
         Wrapped { #[pin] body: Wrapped<B> },
+        Passed { #[pin] body: B },
         // Boxed, as it is seldom and large.
         Resumed { body: Box<Wrapped<Resumed<B>>> },
         Full { data: Option<Bytes> },
@@ -49,10 +50,9 @@ impl<B: Body> ResponseBody<B> {
         Self { kind: Kind::Passed { body } }
     }
 
-    /// Wraps a body of this length, if it is known.
     #[inline]
-    pub(crate) fn wrapped(body: B, exact: Option<u64>) -> Self {
-        Self { kind: Kind::Wrapped { body: Wrapped::new(body, exact) } }
+    pub(crate) fn wrapped(body: B) -> Self {
+        Self { kind: Kind::Wrapped { body: Wrapped::new(body) } }
     }
 }
 
@@ -65,8 +65,7 @@ where
     /// Wraps a body of which a part was read.
     pub(crate) fn resumed(body: Pin<Box<B>>, early: Early) -> Self {
         let body = Resumed::new(body, early);
-        let exact = body.size_hint().exact();
-        Self { kind: Kind::Resumed { body: Box::new(Wrapped::new(body, exact)) } }
+        Self { kind: Kind::Resumed { body: Box::new(Wrapped::new(body)) } }
     }
 }
 
@@ -88,10 +87,8 @@ where
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Passed { body } => body.poll_frame(cx).map_err(Into::into),
             KindProj::Wrapped { body } => body.poll_frame(cx),
-            KindProj::Resumed { body } => Pin::new(&mut **body).poll_frame(cx),
-            KindProj::Full { data } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data.into())))),
+            kind => kind.poll_frame(cx),
         }
     }
 
@@ -99,19 +96,60 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Wrapped { body } => body.is_end_stream(),
-            Kind::Passed { body } => body.is_end_stream(),
-            Kind::Resumed { body } => body.is_end_stream(),
-            Kind::Full { data } => data.is_none(),
+            kind => kind.is_end_stream(),
         }
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Passed { body } => body.size_hint(),
             Kind::Wrapped { body } => body.size_hint(),
-            Kind::Resumed { body } => body.size_hint(),
-            Kind::Full { data } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
+            kind => kind.size_hint(),
+        }
+    }
+}
+
+// Apart, so that a wrapped body, of which there are most, is asked at once.
+impl<B> KindProj<'_, B>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    #[inline(never)]
+    fn poll_frame(self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        match self {
+            Self::Passed { body } => body.poll_frame(cx).map_err(Into::into),
+            Self::Wrapped { body } => body.poll_frame(cx),
+            Self::Resumed { body } => Pin::new(&mut **body).poll_frame(cx),
+            Self::Full { data } => Poll::Ready(data.take().map(|data| Ok(Frame::data(data.into())))),
+        }
+    }
+}
+
+impl<B> Kind<B>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    #[inline(never)]
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Passed { body } => body.is_end_stream(),
+            Self::Wrapped { body } => body.is_end_stream(),
+            Self::Resumed { body } => body.is_end_stream(),
+            Self::Full { data } => data.is_none(),
+        }
+    }
+
+    #[inline(never)]
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Passed { body } => body.size_hint(),
+            Self::Wrapped { body } => body.size_hint(),
+            Self::Resumed { body } => body.size_hint(),
+            Self::Full { data } => SizeHint::with_exact(data.as_ref().map_or(0, |data| data.len() as u64)),
         }
     }
 }

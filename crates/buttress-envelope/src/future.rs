@@ -12,9 +12,10 @@ use pin_project_lite::pin_project;
 
 use crate::{
     BoxError, ResponseBody,
-    answer::{self, Fate, Settled},
+    answer::{self, Settled},
     asked::Asked,
     pending::Pending,
+    render::Answer,
     telemetry,
 };
 
@@ -69,39 +70,43 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        loop {
-            match this.kind.as_mut().project() {
-                // Calling → answered | Reading | Panicked
-                KindProj::Calling { future } => {
-                    // Polled in place: what a closure returns is copied on its way out.
-                    let mut polled = Poll::Pending;
-                    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| polled = future.poll(cx))) {
-                        tell(&*payload, this.asked);
-                        // Drops what panicked: it must not be polled again.
-                        this.kind.set(Kind::Panicked);
-                        continue;
+        // Calling → answered | Reading | Panicked
+        if let KindProj::Calling { future } = this.kind.as_mut().project() {
+            // Polled in place: what a closure returns is copied on its way out.
+            let mut polled = Poll::Pending;
+            match catch_unwind(AssertUnwindSafe(|| polled = future.poll(cx))) {
+                Ok(()) => {
+                    let response = ready!(polled)?;
+                    if answer::is_plain(&response, this.asked) {
+                        return Poll::Ready(Ok(response.map(ResponseBody::wrapped)));
                     }
-                    let fate = match &mut polled {
-                        Poll::Ready(Ok(response)) => answer::settle(response, this.asked),
-                        Poll::Ready(Err(_)) | Poll::Pending => Fate::Pass,
-                    };
-                    match fate {
-                        Fate::Pass => return polled.map_ok(|response| response.map(ResponseBody::passed)),
-                        Fate::Wrap(exact) => {
-                            let wrap = |body| ResponseBody::wrapped(body, exact);
-                            return polled.map_ok(|response| response.map(wrap));
-                        }
-                        Fate::Rewrite(why) => match answer::rewrite(ready!(polled)?, why, this.asked) {
-                            Settled::Now(response) => return Poll::Ready(Ok(response)),
-                            Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
-                        },
+                    match answer::settle(response, this.asked) {
+                        Settled::Now(response) => return Poll::Ready(Ok(response)),
+                        Settled::Later(pending) => this.kind.set(Kind::Reading { pending }),
                     }
                 }
-                // Reading → answered
-                KindProj::Reading { pending } => return pending.poll(this.asked, cx).map(Ok),
-                KindProj::Panicked => return Poll::Ready(Ok(answer::panicked(this.asked))),
+                Err(payload) => {
+                    tell(&*payload, this.asked);
+                    // Drops what panicked: it must not be polled again.
+                    this.kind.set(Kind::Panicked);
+                }
             }
         }
+        after(this.kind, this.asked, cx).map(Ok)
+    }
+}
+
+/// Reading → answered; what panicked is answered at once.
+#[inline(never)]
+fn after<F, B>(kind: Pin<&mut Kind<F, B>>, asked: &Asked, cx: &mut Context<'_>) -> Poll<Answer<B>>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    match kind.project() {
+        KindProj::Reading { pending } => pending.poll(asked, cx),
+        KindProj::Calling { .. } | KindProj::Panicked => Poll::Ready(answer::panicked(asked)),
     }
 }
 

@@ -33,6 +33,7 @@ pub use crate::decide::Mode;
 pub struct EnvelopeHandle(Arc<Table>);
 
 struct Table {
+    // With the bit `NAMED`, once any slot is filled.
     all: AtomicU8,
     // Filled from the front, never emptied: readers stop at the first that is not there.
     slots: Box<[OnceLock<Slot>]>,
@@ -66,7 +67,7 @@ impl EnvelopeHandle {
     /// Sets the mode of every route, also of those that had one of their own, except for [`Mode::Raw`]: what is no
     /// business of the envelope stays so. This is the roll-back.
     pub fn set_all(&self, mode: Mode) {
-        self.0.all.store(byte(mode), Relaxed);
+        self.set_rest(mode);
         for slot in self.known().filter(|slot| slot.mode.load(Relaxed) != RAW) {
             slot.mode.store(INHERITED, Relaxed);
         }
@@ -74,7 +75,8 @@ impl EnvelopeHandle {
 
     /// Sets the mode of the routes that have none of their own.
     pub(crate) fn set_rest(&self, mode: Mode) {
-        self.0.all.store(byte(mode), Relaxed);
+        let all = |old| Some((old & NAMED) | byte(mode));
+        self.0.all.fetch_update(Relaxed, Relaxed, all).expect("it always gives a value");
     }
 
     /// The mode of a route; of `None` and of routes that were never named, that of all.
@@ -95,15 +97,16 @@ impl EnvelopeHandle {
     }
 
     /// Whether the route of a request matters at all.
+    #[inline]
     pub(crate) fn varies(&self) -> bool {
-        self.0.all.load(Relaxed) != NEW || self.0.slots[0].get().is_some()
+        self.0.all.load(Relaxed) != NEW
     }
 
     /// The mode of a route, and whether its successes are looked into.
     pub(crate) fn standing(&self, route: Option<&str>) -> (Mode, bool) {
         let slot = route.and_then(|route| self.known().find(|slot| *slot.pattern == *route));
         let (own, look) = slot.map_or((INHERITED, false), |slot| (slot.mode.load(Relaxed), slot.look.load(Relaxed)));
-        let byte = if own == INHERITED { self.0.all.load(Relaxed) } else { own };
+        let byte = if own == INHERITED { self.0.all.load(Relaxed) & !NAMED } else { own };
         (mode(byte), look)
     }
 
@@ -114,7 +117,9 @@ impl EnvelopeHandle {
     fn slot(&self, route: &str) -> Result<&Slot, TooManyRoutes> {
         let fresh = || Slot { pattern: route.into(), mode: AtomicU8::new(INHERITED), look: AtomicBool::new(false) };
         let mut slots = self.0.slots.iter().map(|slot| slot.get_or_init(fresh));
-        slots.find(|slot| *slot.pattern == *route).ok_or(TooManyRoutes(()))
+        let found = slots.find(|slot| *slot.pattern == *route).ok_or(TooManyRoutes(()))?;
+        self.0.all.fetch_or(NAMED, Relaxed);
+        Ok(found)
     }
 }
 
@@ -153,6 +158,8 @@ const NEW: u8 = 1;
 const LEGACY: u8 = 2;
 const DUAL: u8 = 3;
 const RAW: u8 = 4;
+
+const NAMED: u8 = 0x80;
 
 fn byte(mode: Mode) -> u8 {
     match mode {

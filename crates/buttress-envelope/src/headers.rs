@@ -36,8 +36,14 @@ pub(crate) struct Seen {
     pub(crate) stale: bool,
 }
 
-/// One walk instead of nine look-ups: most answers have three fields.
+/// Whether a `Content-Type` of `application/json` is all there is, as in what a framework makes of a value.
 #[inline]
+pub(crate) fn only_json(headers: &HeaderMap) -> bool {
+    let first = if headers.len() == 1 { headers.iter().next() } else { None };
+    first.is_some_and(|(name, value)| *name == CONTENT_TYPE && value.as_bytes() == b"application/json")
+}
+
+/// One walk instead of nine look-ups: most answers have three fields.
 pub(crate) fn look(headers: &HeaderMap) -> Seen {
     let mut seen = Seen { media: Media::Missing, encoded: false, length: false, stale: false };
     for (name, value) in headers {

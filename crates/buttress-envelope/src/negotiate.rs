@@ -1,9 +1,10 @@
 //! Which form a caller wants, by its `Accept` (RFC 9110, section 12.5.1). Pure.
 
 /// How a failure is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `{"ok":false,"error":{…}}` as `application/json`.
+    #[default]
     Envelope,
     /// RFC 9457, as `application/problem+json`.
     ProblemDetails,

@@ -26,14 +26,14 @@ pub(crate) fn with_problem(mut parts: Parts, foreign: Option<Foreign>) -> Parts 
 }
 
 pub(crate) fn shape_of(asked: &Asked) -> Shape {
-    match asked.form {
+    match asked.form() {
         Form::Envelope => Shape::Envelope,
         Form::ProblemDetails => Shape::ProblemDetails,
     }
 }
 
 pub(crate) fn old_shape_of(asked: &Asked) -> Shape {
-    match asked.form {
+    match asked.form() {
         Form::Envelope => Shape::Legacy,
         Form::ProblemDetails => Shape::ProblemDetails,
     }
@@ -55,7 +55,7 @@ pub(crate) fn render<B>(mut parts: Parts, asked: &Asked, shape: Shape, known: bo
     headers::correlate(&mut parts.headers, id.as_ref());
     headers::vary(&mut parts.headers, ACCEPT);
     parts.extensions.insert(Enveloped);
-    let body = if asked.method == Method::Head { Bytes::new() } else { text };
+    let body = if asked.caller.method == Method::Head { Bytes::new() } else { text };
     Response::from_parts(parts, ResponseBody::full(body))
 }
 

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::{
     BoxError, EnvelopeHandle, ResponseBody, ResponseFuture,
-    asked::{Asked, Settings},
+    asked::{Asked, Caller, Settings},
 };
 
 /// Gives every answer of a service one shape. Made by [`EnvelopeLayer`](crate::EnvelopeLayer).
@@ -69,11 +69,18 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let asked = Asked::new(&request, &self.handle, self.settings);
-        let inner = &mut self.inner;
-        match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
-            Ok(future) => ResponseFuture::calling(future, asked),
-            Err(payload) => ResponseFuture::panicked(&*payload, asked),
+        let mut caller = Caller::at_sight(&request);
+        // The closure takes hold of references alone, and the closer look is within: else each would move the request
+        // once more.
+        let mut sent = Some(request);
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let request = sent.take().expect("this runs once");
+            caller.look_closer(&request, &self.handle);
+            self.inner.call(request)
+        }));
+        match called {
+            Ok(future) => ResponseFuture::calling(future, Asked { settings: self.settings, caller }),
+            Err(payload) => ResponseFuture::panicked(&*payload, Asked { settings: self.settings, caller }),
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::{
     error::Error,
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -25,15 +25,14 @@ pin_project! {
         // What the inner body said of its length before its first frame.
         promised: u64,
         seen: u64,
-        trailers: Option<Box<HeaderMap>>,
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Stage {
     Prefix,
     Inner,
-    Trailers,
+    Trailers(Box<HeaderMap>),
     End,
 }
 
@@ -41,10 +40,10 @@ enum Stage {
 const UNKNOWN: u64 = u64::MAX;
 
 impl<B: Body> Wrapped<B> {
-    /// Wraps a body of this length, if it is known.
     #[inline]
-    pub(crate) fn new(body: B, exact: Option<u64>) -> Self {
-        Self { body, stage: Stage::Prefix, promised: exact.unwrap_or(UNKNOWN), seen: 0, trailers: None }
+    pub(crate) fn new(body: B) -> Self {
+        let promised = body.size_hint().exact().unwrap_or(UNKNOWN);
+        Self { body, stage: Stage::Prefix, promised, seen: 0 }
     }
 }
 
@@ -60,51 +59,51 @@ where
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
-        match *this.stage {
-            // Prefix → Inner
-            Stage::Prefix => {
-                *this.stage = Stage::Inner;
-                fixed(PREFIX)
+        // Inner → Inner | Trailers | End; after an error End, and never the suffix.
+        if let Stage::Inner = this.stage {
+            let polled = this.body.poll_frame(cx);
+            if let Poll::Ready(Some(Ok(frame))) = &polled
+                && let Some(data) = frame.data_ref()
+            {
+                *this.seen = this.seen.saturating_add(data.remaining() as u64);
+                if *this.seen <= *this.promised {
+                    return polled.map_err(Into::into);
+                }
             }
-            // Inner → Inner | Trailers | End; after an error End, and never the suffix.
-            Stage::Inner => {
-                let failed = match ready!(this.body.poll_frame(cx)) {
-                    Some(Ok(frame)) => match frame.data_ref() {
-                        Some(data) => {
-                            *this.seen = this.seen.saturating_add(data.remaining() as u64);
-                            if *this.seen <= *this.promised {
-                                return Poll::Ready(Some(Ok(frame)));
-                            }
-                            Some(mismatch(*this.promised, *this.seen))
-                        }
-                        None => {
-                            *this.trailers = frame.into_trailers().ok().map(Box::new);
-                            short(*this.promised, *this.seen)
-                        }
-                    },
-                    Some(Err(error)) => Some(error.into()),
-                    None => short(*this.promised, *this.seen),
-                };
-                *this.stage = if failed.is_none() && this.trailers.is_some() { Stage::Trailers } else { Stage::End };
-                failed.map_or_else(|| fixed(end(*this.seen)), |error| Poll::Ready(Some(Err(error))))
+            let last = ready!(polled);
+            *this.stage = Stage::End;
+            if last.is_none() && is_whole(*this.promised, *this.seen) {
+                return fixed(end(*this.seen));
             }
-            // Trailers → End
-            Stage::Trailers => {
-                *this.stage = Stage::End;
-                Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
-            }
-            Stage::End => Poll::Ready(None),
+            return match trailers(last, *this.promised, *this.seen) {
+                Ok(trailers) => {
+                    *this.stage = Stage::Trailers(trailers);
+                    fixed(end(*this.seen))
+                }
+                Err(error) => Poll::Ready(Some(Err(error))),
+            };
+        }
+        // Prefix → Inner
+        if let Stage::Prefix = this.stage {
+            *this.stage = Stage::Inner;
+            return fixed(PREFIX);
+        }
+        // Trailers → End
+        match mem::replace(this.stage, Stage::End) {
+            Stage::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
+            _ => Poll::Ready(None),
         }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
-        self.stage == Stage::End
+        matches!(self.stage, Stage::End)
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
         // Nothing has come yet, so that it still has the length that it had.
-        if self.stage == Stage::Prefix && self.promised != UNKNOWN {
+        if matches!(self.stage, Stage::Prefix) && self.promised != UNKNOWN {
             return SizeHint::with_exact(wrapped_len(self.promised));
         }
         self.hint_on_the_way()
@@ -116,7 +115,7 @@ impl<B: Body> Wrapped<B> {
         let before = match self.stage {
             Stage::Prefix => PREFIX.len() as u64,
             Stage::Inner => 0,
-            Stage::Trailers | Stage::End => return SizeHint::with_exact(0),
+            Stage::Trailers(_) | Stage::End => return SizeHint::with_exact(0),
         };
         let hint = self.body.size_hint();
         let (lower, upper) = (hint.lower(), hint.upper());
@@ -147,9 +146,23 @@ fn fixed<D: From<Bytes>>(part: &'static [u8]) -> Poll<Option<Result<Frame<D>, Bo
     Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(part).into()))))
 }
 
-/// An error where less came than was promised: a client must not take what it has for the whole.
-fn short(promised: u64, seen: u64) -> Option<BoxError> {
-    (promised != UNKNOWN && seen < promised).then(|| mismatch(promised, seen))
+/// Whether no less came than was promised: a client must not take a part for the whole.
+#[inline]
+fn is_whole(promised: u64, seen: u64) -> bool {
+    seen >= promised || promised == UNKNOWN
+}
+
+/// What comes after the data, if that is trailers and the data was whole.
+#[inline(never)]
+fn trailers<D, E: Into<BoxError>>(
+    last: Option<Result<Frame<D>, E>>,
+    promised: u64,
+    seen: u64,
+) -> Result<Box<HeaderMap>, BoxError> {
+    match last.transpose().map_err(Into::into)?.map(Frame::into_trailers) {
+        Some(Ok(trailers)) if is_whole(promised, seen) => Ok(Box::new(trailers)),
+        _ => Err(mismatch(promised, seen)),
+    }
 }
 
 #[cold]

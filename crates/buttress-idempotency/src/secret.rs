@@ -32,6 +32,16 @@ impl Secret {
         Self(bytes)
     }
 
+    /// The hash of a text whose first byte is its purpose.
+    pub(crate) fn hash(&self, text: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.0, text).as_bytes()
+    }
+
+    /// A hash that is about to be fed with such a text.
+    pub(crate) fn empty_hasher(&self) -> Hasher {
+        Hasher::new_keyed(&self.0)
+    }
+
     /// A hash that is about to be fed. Each use has a purpose of its own, so that no hash can pass for another.
     pub(crate) fn hasher(&self, purpose: Purpose) -> Hasher {
         let mut hasher = Hasher::new_keyed(&self.0);
@@ -105,7 +115,7 @@ impl RecordKey {
                 text[at + 2..at + 2 + part.len()].copy_from_slice(part);
                 at += 2 + part.len();
             }
-            return Self(*blake3::keyed_hash(&secret.0, &text[..at]).as_bytes());
+            return Self(secret.hash(&text[..at]));
         }
         let mut hasher = secret.hasher(purpose);
         // Longer parts than the short form has: their lengths cannot be mistaken for its own.

@@ -13,6 +13,7 @@ mod meter;
 #[cfg(not(feature = "metrics"))]
 #[path = "no_meter.rs"]
 mod meter;
+mod outbound;
 mod record;
 mod service;
 mod settings;
@@ -21,5 +22,6 @@ mod site;
 pub use body::ResponseBody;
 pub use future::ResponseFuture;
 pub use layer::RequestLogLayer;
+pub use outbound::{NotesExt, OutboundNotes, OutboundNotesLayer, WithNotes};
 pub use record::{Outcome, Record};
 pub use service::RequestLog;

@@ -9,6 +9,7 @@ use buttress_provider::{
     PriceUnit, ProviderAdapter, ProviderError, UploadedFile, VideoRequest,
 };
 use buttress_rate_limit::RateLimitLayer;
+use buttress_request_log::NotesExt;
 use buttress_sse::{
     Drain, Event, EventBody, EventName, Heartbeat, HeartbeatLayer, MemoryLog, Resume, Retention, last_event_id,
 };
@@ -188,7 +189,7 @@ impl Gateway {
         let late = |_| codes::bad_request("the form did not begin in time");
         let (upload, failure) = timeout(BODY_TIMEOUT, upload::open(headers, body)).await.map_err(late)??;
         note_provider(&cx.notes);
-        let outcome = self.0.provider.upload(upload).await;
+        let outcome = self.0.provider.upload(upload).with_notes(cx.notes.clone()).await;
         let file = outcome.map_err(|error| failure.get().cloned().unwrap_or_else(|| told(&error)))?;
         self.0.jobs.uploaded(&cx.user, file.file_id.clone());
         Ok(file)
@@ -226,7 +227,7 @@ impl Gateway {
             _ => return Err(codes::job_not_finished()),
         }
         note_provider(&cx.notes);
-        let outcome = self.0.provider.get_job_result(&record.job.id).await;
+        let outcome = self.0.provider.get_job_result(&record.job.id).with_notes(cx.notes.clone()).await;
         let artifact = outcome.map_err(|now| match record.job.status {
             JobStatus::Failed => failed(error),
             _ => told(&now),
@@ -302,7 +303,8 @@ impl Gateway {
     /// What the provider says, when there is no list from before.
     pub async fn models(&self, cx: &Context) -> Result<Arc<[Model]>, Problem> {
         note_provider(&cx.notes);
-        self.0.provider.models().await.map_err(|error| told(&error))
+        let models = self.0.provider.models().with_notes(cx.notes.clone()).await;
+        models.map_err(|error| told(&error))
     }
 
     /// `GET /healthz`: that the gateway lives, and what it stands in front of.
@@ -366,7 +368,7 @@ impl Gateway {
     async fn create(&self, cx: &Context, order: Order) -> Result<JobView, Problem> {
         let room = || codes::store_unavailable("too many jobs are running");
         let place = self.0.jobs.reserve().ok_or_else(room)?;
-        let (gateway, cx) = (self.clone(), cx.clone());
+        let (gateway, cx, notes) = (self.clone(), cx.clone(), cx.notes.clone());
         let work = async move {
             note_provider(&cx.notes);
             let price = order.price(&gateway.0.provider).await;
@@ -379,7 +381,8 @@ impl Gateway {
             gateway.watch(record, place)?;
             Ok(view)
         };
-        let started = self.0.tasks.spawn(work.in_current_correlation().in_current_span().bind_hub(Hub::current()));
+        let work = work.with_notes(notes).in_current_correlation();
+        let started = self.0.tasks.spawn(work.in_current_span().bind_hub(Hub::current()));
         started.await.unwrap_or_else(|panic| {
             error!(error = %panic, "creating_a_job_panicked");
             Err(codes::internal())

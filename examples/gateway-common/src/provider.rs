@@ -3,6 +3,7 @@ use std::sync::Arc;
 use buttress_circuit_breaker::{BreakerLayer, Circuits};
 use buttress_provider::MediaKind;
 use buttress_rate_limit::{Throttle, ThrottleLayer};
+use buttress_request_log::{OutboundNotes, OutboundNotesLayer};
 use buttress_superduperai::{ApiUrl, Resilience, Stack, SuperDuperAi, Token, Transport, Tries};
 use superduperai_sim::Simulator;
 use tower_layer::Layer;
@@ -10,8 +11,9 @@ use tracing::info;
 
 use crate::{BreakerSettings, ProviderAccess, Settings};
 
-/// The provider as the gateway uses it: the adapter over its usual stack, with a throttle for the provider's burst cap.
-pub(crate) type Provider = SuperDuperAi<Stack<Throttle<Tries>>>;
+/// The provider as the gateway uses it: the adapter over its usual stack, with a throttle for the provider's burst cap, and
+/// with what happens to a call told in the line of its request.
+pub(crate) type Provider = SuperDuperAi<OutboundNotes<Stack<Throttle<Tries>>>>;
 
 /// The simulator inside the gateway's process; it ends with the last clone.
 pub type Simulated = Arc<Simulator>;
@@ -51,7 +53,8 @@ fn adapter(settings: &Settings, url: ApiUrl, token: Token) -> Result<(Provider, 
     // A call that would wait for longer than it may take is not worth the wait.
     let throttle = ThrottleLayer::new(settings.provider_limit).most_wait(settings.attempt_timeout);
     let tries = throttle.layer(Tries::new(Transport::new()?, &resilience));
-    let provider = SuperDuperAi::new(url, token, Stack::over(tries, &resilience)).tried_beneath();
+    let stack = OutboundNotesLayer::new().layer(Stack::over(tries, &resilience));
+    let provider = SuperDuperAi::new(url, token, stack).tried_beneath();
     let provider = provider.timeouts(settings.attempt_timeout, settings.provider_timeout)?;
     let provider = match &settings.schedule {
         Some(same) => provider.schedule(MediaKind::Image, same.clone()).schedule(MediaKind::Video, same.clone()),

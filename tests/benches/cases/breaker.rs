@@ -17,6 +17,7 @@ use tower_resilience_circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 use super::{
     BARE, Case, Group, Operation,
     http::{Answer, Asked, bare, drive, json, operation, request},
+    wrapped::Wrapped,
 };
 
 const WINDOW: Duration = Duration::from_secs(30);
@@ -27,6 +28,8 @@ pub(super) fn groups() -> Vec<Group> {
             "circuit breaker, closed, window of calls",
             [
                 Case::new(BARE, || operation(bare(json(200)), request)),
+                // No bound holds for it: it is what a bound can be measured by.
+                Case::new("a layer that does nothing", || operation(Wrapped(bare(json(200))), request)),
                 Case::new("buttress", || ours(calls(100))),
                 Case::new("buttress, 100 000 calls", || ours(calls(100_000))),
                 Case::new("tower-resilience", || resilience(SlidingWindowType::CountBased)()),

@@ -13,6 +13,7 @@ mod sse;
 mod sse_live;
 mod sse_read;
 mod stack;
+mod wrapped;
 
 pub(crate) use discard::discard_events;
 

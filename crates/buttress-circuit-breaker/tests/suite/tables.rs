@@ -157,6 +157,26 @@ tables! {
         "F F F F F F F F F>c S>o"
         "F S S S S S S S S>c +30 F S S S S S S S S>c S>o"
     }
+    // CBK-1, CBK-2: a rate of 1 is reached when the last success has left the window
+    every_call_has_to_fail(usual().failure_rate(1.0)) {
+        "F>c F>c F>c F>o x"
+        "S F F F F F F F F F>c F>o"
+        "F F F S>c F F F F F F>c F F F>c F>o"
+        "S F F F>c I I F F F F F F>c F>o"
+    }
+    // CBK-1, CBK-2: as small as a minimum can be
+    the_first_call_may_open(usual().minimum_calls(1).trials(1)) {
+        "F>o x +10 F>o x +9.999 x +0.001 S>c S>c F>o"
+        "S>c S>c F>c F>o"
+        "I>c F>o +10 I>h S>c F>o"
+    }
+    // CBK-1, CBK-5: one after another, however long it takes
+    many_trials_have_to_go_well(usual().trials(5)) {
+        "F F F F>o +10 S>h S>h S>h S>h S>c F F F>c F>o"
+        "F F F F>o +10 S S S S>h F>o x +10 S>h"
+        "F F F F>o +10 S S +30 S I S>h +600 S>c"
+        "F F F F>o +10 S S S S>h E>o +10 S S S S>h S>c"
+    }
     // CBK-11: it grows while it flaps, and starts anew after a rest
     open_time_grows(usual().open_for(OpenTime::growing(10 * S, 40 * S))) {
         "F F F F>o +10 F>o +19 x +1 F>o +39 x +1 F>o +39 x +1 S>h S>c F F F F>o +39 x +1 S S>c"

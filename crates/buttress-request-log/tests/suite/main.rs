@@ -8,5 +8,6 @@ mod lines;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod notes;
+mod outbound;
 mod sentry;
 mod types;

@@ -177,9 +177,8 @@ const PICTURE: &str = r#"{"prompt":"a"}"#;
 
 const ALICE: &str = "host: x\r\nauthorization: Bearer alice-key\r\n";
 
-/// What the line of a request tells that made a job. `breaker` and `idempotency` join them with the layers that know;
-/// `refused_by` and `error_code` belong to failures.
-const FILLED: [&str; 14] = [
+/// What the line of a request tells that made a job. `refused_by` and `error_code` belong to failures.
+const FILLED: [&str; 16] = [
     "route",
     "method",
     "status",
@@ -189,6 +188,8 @@ const FILLED: [&str; 14] = [
     "cost",
     "cost_currency",
     "retry_count",
+    "breaker",
+    "idempotency",
     "correlation_id",
     "duration_ms",
     "time_to_first_byte_ms",
@@ -205,10 +206,10 @@ fn request_lines(stderr: impl Read) -> Vec<serde_json::Value> {
 
 #[test]
 fn one_line_tells_all_of_a_request() {
-    let variables = [("LOG", "json"), ("API_KEYS", "alice=alice-key-of-some-length"), ("SIM_STEP", "20ms")];
+    let variables = [("LOG", "json"), ("API_KEYS", "alice=alice-key-of-some-length"), ("SIM_STEP", "300ms")];
     let mut gateway = Process::start_with(gateway(&variables).stderr(Stdio::piped()));
     let stderr = gateway.child.stderr.take().expect("piped");
-    let auth = "host: x\r\nauthorization: Bearer alice-key-of-some-length\r\nx-correlation-id: my-request\r\nconnection: close\r\n";
+    let auth = "host: x\r\nauthorization: Bearer alice-key-of-some-length\r\nx-correlation-id: my-request\r\nidempotency-key: my-key\r\nconnection: close\r\n";
     let path = gateway.picture(auth);
     let events = answer(gateway.send(&format!("GET {path} HTTP/1.1\r\n{auth}\r\n")));
     assert!(events.contains("event: completed"), "{events}");
@@ -229,6 +230,8 @@ fn one_line_tells_all_of_a_request() {
         ("provider", "superduperai"),
         ("cost_currency", "credits"),
         ("correlation_id", "my-request"),
+        ("breaker", "closed"),
+        ("idempotency", "first"),
     ] {
         assert_eq!(image[field], value, "{field} in {image}");
     }
@@ -242,7 +245,7 @@ fn one_line_tells_all_of_a_request() {
     assert!(millis("duration_ms") >= millis("time_to_first_byte_ms") && millis("time_to_first_byte_ms") > 0.0);
 
     let stream = line("/api/jobs/{id}/events");
-    assert!(stream["duration_ms"].as_f64().is_some_and(|took| took > 20.0), "written at the end: {stream}");
+    assert!(stream["duration_ms"].as_f64().is_some_and(|took| took > 100.0), "written at the end: {stream}");
     let missing = line("/api/jobs/{id}");
     assert_eq!((missing["status"].as_u64(), missing["error_code"].as_str()), (Some(404), Some("not_found")));
 }

@@ -132,7 +132,9 @@ fn an_error_arrives_with_what_came_before_it_and_with_nothing_of_others() {
         assert_eq!(event["message"], "request_finished", "{event}");
         let crumbs = event["breadcrumbs"]["values"].as_array().expect("breadcrumbs");
         let told: Vec<_> = crumbs.iter().filter_map(|crumb| crumb["message"].as_str()).collect();
-        assert_eq!(told, ["provider_error"], "its own, and nothing of the request before: {event}");
+        let own = ["retry_scheduled", "retry_scheduled", "retry_gave_up", "provider_error"];
+        assert_eq!(told, own, "its own, and nothing of the request before: {event}");
+        assert_eq!(event["contexts"]["Rust Tracing Fields"]["retry_count"], 2, "{event}");
         assert!(!event.to_string().contains("token-of-some-length"));
     }
 }
