@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Refused, Wait,
+    Decision, Fields, Head, RateStore, Reason, Refused, Wait,
     core::Term,
     fields::{Told, Written},
     judge::Judge,
@@ -22,7 +22,7 @@ impl<St: RateStore> Judge<'_, St> {
         outcome: Result<Decision, Option<St::Error>>,
         terms: &[Term],
         key: impl Fn(usize) -> Option<OwnedKey>,
-        told: Vec<Told>,
+        told: &[Told],
         head: &Head<'_>,
     ) -> Result<Written, Box<Refusal>> {
         match outcome {
@@ -42,21 +42,22 @@ impl<St: RateStore> Judge<'_, St> {
         &self,
         decision: &Decision,
         terms: &[Term],
-        told: Vec<Told>,
+        told: &[Told],
         head: &Head<'_>,
     ) -> Result<Written, Box<Refusal>> {
+        if decision.granted() && decision.all_fit() {
+            return Ok(self.write(decision, terms, told));
+        }
         let mut found = Found::default();
-        if !decision.all_fit() {
-            for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
-                let limit = &self.core.limits[usize::from(term.index)].limit;
-                let wait = decision.standing(i, term.quota).wait(term.cost);
-                found.add(limit.name, limit.reason, wait, term.enforced);
-            }
+        for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
+            let limit = &self.core.limits[usize::from(term.index)].limit;
+            let wait = decision.standing(i, term.quota).wait(term.cost);
+            found.add(limit.name, limit.reason, wait, term.enforced);
         }
         if let Some(shadow) = found.shadow {
             telemetry::tell(&Refused::new(shadow, true, None), self.settings);
         }
-        let written = self.write(decision, terms, &told);
+        let written = self.write(decision, terms, told);
         if decision.granted() {
             return Ok(written);
         }
@@ -72,20 +73,15 @@ impl<St: RateStore> Judge<'_, St> {
         if self.settings.fields == Fields::None {
             return Written::default();
         }
-        let nothing = Told::concurrent("", 0, 0);
-        let mut list = [nothing; MOST_LIMITS];
-        for (i, (told, term)) in list.iter_mut().zip(terms).enumerate() {
+        let rate = |(i, term): (usize, &Term)| {
             let standing = decision.standing(i, term.quota);
-            let wait = match standing.wait(term.cost) {
-                Wait::For(wait) if !decision.fits(i) => Some(wait),
-                _ => None,
-            };
-            *told = Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait);
-        }
-        let (rates, rest) = list.split_at_mut(terms.len());
-        rest.iter_mut().zip(concurrent).for_each(|(place, told)| *place = *told);
-        let all = rates.len() + concurrent.len();
-        Written::of(self.settings.fields, &list[..all])
+            let wait = if decision.fits(i) { Wait::No } else { standing.wait(term.cost) };
+            Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait)
+        };
+        // A limit that was left out, or that tells of another quota, makes another policy.
+        let all = terms.len() + concurrent.len() == self.core.limits.len();
+        let policy = self.core.policy.as_ref().filter(|_| all);
+        Written::of(self.settings.fields, policy, terms.iter().enumerate().map(rate).chain(concurrent.iter().copied()))
     }
 
     /// So that those who were refused together do not come back together (RLM-17).

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Quota, Standing};
+use crate::{MOST_LIMITS, Quota, Standing, Wait};
 
 /// `RateLimit-Policy`.
 pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -54,13 +54,13 @@ pub(crate) struct Told {
 impl Told {
     /// `wait` is what a refused request is told, so that the field says no other time (RLM-7).
     #[inline]
-    pub(crate) fn rate(name: &'static str, quota: Quota, standing: &Standing, wait: Option<Duration>) -> Self {
+    pub(crate) fn rate(name: &'static str, quota: Quota, standing: &Standing, wait: Wait) -> Self {
         Self {
             name,
             most: u64::from(quota.count()),
             window: Some(quota.window()),
             remaining: u64::from(standing.remaining()),
-            more_in: seconds(wait.unwrap_or_else(|| standing.next_in())),
+            more_in: seconds(if let Wait::For(wait) = wait { wait } else { standing.next_in() }),
         }
     }
 
@@ -75,16 +75,25 @@ pub(crate) fn seconds(time: Duration) -> u64 {
 }
 
 impl Written {
-    pub(crate) fn of(fields: Fields, told: &[Told]) -> Self {
-        if told.is_empty() {
+    /// `known` is the policy of these limits, where it was written before.
+    #[inline]
+    pub(crate) fn of(fields: Fields, known: Option<&HeaderValue>, told: impl Iterator<Item = Told> + Clone) -> Self {
+        // That of slices and chains of them is exact.
+        let (count, _) = told.size_hint();
+        if count == 0 {
             return Self::default();
         }
-        let draft = matches!(fields, Fields::Draft | Fields::Both).then(|| (policy(told), state(told)));
+        let draft = matches!(fields, Fields::Draft | Fields::Both).then(|| {
+            let policy = known.cloned().unwrap_or_else(|| policy(told.clone()));
+            // Most are short, and a short line is made sooner.
+            (policy, if count <= 2 { state::<2>(told.clone()) } else { state::<MOST_LIMITS>(told.clone()) })
+        });
         let legacy = matches!(fields, Fields::Legacy | Fields::Both).then(|| Box::new(legacy(told)));
         Self { draft, legacy }
     }
 
     /// Adds to what is there, from another layer for instance: the fields are lists.
+    #[inline]
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let Self { draft, legacy } = self;
         if let Some((policy, state)) = draft {
@@ -100,9 +109,9 @@ impl Written {
 }
 
 /// `"user";q=60;w=60, "streams";q=10;qu="concurrent-requests"`
-fn policy(told: &[Told]) -> HeaderValue {
-    let mut line = Line::new();
-    for (i, told) in told.iter().enumerate() {
+pub(crate) fn policy(told: impl Iterator<Item = Told>) -> HeaderValue {
+    let mut line = Line::<MOST_LIMITS>::new();
+    for (i, told) in told.enumerate() {
         line.name(i, told.name);
         line.parameter(b";q=", told.most);
         match told.window {
@@ -114,9 +123,10 @@ fn policy(told: &[Told]) -> HeaderValue {
 }
 
 /// `"user";r=19;t=1, "streams";r=9`
-fn state(told: &[Told]) -> HeaderValue {
-    let mut line = Line::new();
-    for (i, told) in told.iter().enumerate() {
+#[inline]
+fn state<const MEMBERS: usize>(told: impl Iterator<Item = Told>) -> HeaderValue {
+    let mut line = Line::<MEMBERS>::new();
+    for (i, told) in told.enumerate() {
         line.name(i, told.name);
         line.parameter(b";r=", told.remaining);
         if told.window.is_some() {
@@ -126,35 +136,37 @@ fn state(told: &[Told]) -> HeaderValue {
     line.value()
 }
 
-fn legacy(told: &[Told]) -> [HeaderValue; 3] {
-    let tightest = told.iter().min_by_key(|told| told.remaining).expect("there is one");
+fn legacy(told: impl Iterator<Item = Told>) -> [HeaderValue; 3] {
+    let tightest = told.min_by_key(|told| told.remaining).expect("there is one");
     [tightest.most, tightest.remaining, tightest.more_in].map(HeaderValue::from)
 }
 
 /// The longest name of a limit.
 pub(crate) const LONGEST_NAME: usize = 32;
 
-/// A field value under way: as long as [`MOST_LIMITS`](crate::MOST_LIMITS) of the longest names and numbers make it.
-struct Line {
-    bytes: [u8; 8 * (LONGEST_NAME + 64)],
+/// A field value under way: as long as so many of the longest names and numbers make it.
+struct Line<const MEMBERS: usize> {
+    bytes: [[u8; LONGEST_NAME + 64]; MEMBERS],
     len: usize,
 }
 
-impl Line {
+impl<const MEMBERS: usize> Line<MEMBERS> {
+    #[inline]
     fn new() -> Self {
-        Self { bytes: [0; 8 * (LONGEST_NAME + 64)], len: 0 }
+        Self { bytes: [[0; LONGEST_NAME + 64]; MEMBERS], len: 0 }
     }
 
     /// Of a length that the compiler knows, so that it needs no call.
     #[inline]
     fn text<const N: usize>(&mut self, text: &[u8; N]) {
-        *self.bytes[self.len..].first_chunk_mut().expect("there is room for the longest line") = *text;
+        *self.bytes.as_flattened_mut()[self.len..].first_chunk_mut().expect("there is room for the longest line") =
+            *text;
         self.len += N;
     }
 
     #[inline]
     fn slice(&mut self, text: &[u8]) {
-        self.bytes[self.len..][..text.len()].copy_from_slice(text);
+        self.bytes.as_flattened_mut()[self.len..][..text.len()].copy_from_slice(text);
         self.len += text.len();
     }
 
@@ -190,23 +202,22 @@ impl Line {
     }
 
     fn value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.bytes[..self.len]).expect("names and digits are ASCII")
+        HeaderValue::from_bytes(&self.bytes.as_flattened()[..self.len]).expect("names and digits are ASCII")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MOST_LIMITS;
 
     fn told(name: &'static str, quota: &str, debt: Duration) -> Told {
         let quota = quota.parse().unwrap();
-        Told::rate(name, quota, &Standing::new(quota, debt), None)
+        Told::rate(name, quota, &Standing::new(quota, debt), Wait::No)
     }
 
     fn written(fields: Fields, list: &[Told]) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
-        Written::of(fields, list).write(&mut headers);
+        Written::of(fields, None, list.iter().copied()).write(&mut headers);
         headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 
@@ -248,7 +259,7 @@ mod tests {
         let quota = "4294967295/day burst 4294967295".parse().unwrap();
         let longest = Told {
             more_in: u64::MAX,
-            ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), None)
+            ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), Wait::No)
         };
         let longest = Told { name: &longest.name[..LONGEST_NAME], ..longest };
         assert_eq!(written(Fields::Draft, &[longest; MOST_LIMITS]).len(), 2);
