@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    Decision, Fields, Head, RateStore, Reason, Refused, Wait,
-    core::Term,
-    fields::{Told, Written},
+    Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Refused, Wait,
+    core::{Gathered, Term},
+    fields::{FEW, Told, Written},
     judge::Judge,
     key::OwnedKey,
     refusal::{Names, Refusal, Why},
@@ -45,9 +45,6 @@ impl<St: RateStore> Judge<'_, St> {
         told: &[Told],
         head: &Head<'_>,
     ) -> Result<Written, Box<Refusal>> {
-        if decision.granted() && decision.all_fit() {
-            return Ok(self.write(decision, terms, told));
-        }
         let mut found = Found::default();
         for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
             let limit = &self.core.limits[usize::from(term.index)].limit;
@@ -68,20 +65,43 @@ impl<St: RateStore> Judge<'_, St> {
         Err(Box::new(Refusal::new(why, written, head, self.settings)))
     }
 
-    #[inline]
-    fn write(&self, decision: &Decision, terms: &[Term], concurrent: &[Told]) -> Written {
+    /// The fields of an answer: of rates first, then of places.
+    fn write(&self, decision: &Decision, terms: &[Term], places: &[Told]) -> Written {
         if self.settings.fields == Fields::None {
             return Written::default();
         }
-        let rate = |(i, term): (usize, &Term)| {
-            let standing = decision.standing(i, term.quota);
-            let wait = if decision.fits(i) { Wait::No } else { standing.wait(term.cost) };
-            Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait)
-        };
-        // A limit that was left out, or that tells of another quota, makes another policy.
-        let all = terms.len() + concurrent.len() == self.core.limits.len();
-        let policy = self.core.policy.as_ref().filter(|_| all);
-        Written::of(self.settings.fields, policy, terms.iter().enumerate().map(rate).chain(concurrent.iter().copied()))
+        let mut list = [Told::concurrent("", 0, 0); MOST_LIMITS];
+        let rates = terms.iter().enumerate().map(|(i, term)| self.told(decision, i, *term));
+        list.iter_mut().zip(rates.chain(places.iter().copied())).for_each(|(place, told)| *place = told);
+        Written::of(self.settings.fields, &list[..terms.len() + places.len()])
+    }
+
+    /// The same after a decision for which there is nothing else to say.
+    pub(crate) fn write_simple(
+        &self,
+        decision: &Decision,
+        gathered: &Gathered<'_, St::Limit>,
+        places: &[Told],
+    ) -> Written {
+        // A limit that was left out makes another policy.
+        let all = gathered.asks.len() == self.core.limits.len() && self.core.limits.len() <= FEW;
+        match &self.core.policy {
+            Some(policy) if all && self.settings.fields == Fields::Draft => {
+                let told = gathered.rates().enumerate().map(|(i, term)| self.told(decision, i, term));
+                Written::few(policy.clone(), told)
+            }
+            _ => {
+                let (terms, len) = gathered.terms();
+                self.write(decision, &terms[..len], places)
+            }
+        }
+    }
+
+    #[inline]
+    fn told(&self, decision: &Decision, i: usize, term: Term) -> Told {
+        let standing = decision.standing(i, term.quota);
+        let wait = if decision.fits(i) { Wait::No } else { standing.wait(term.cost) };
+        Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait)
     }
 
     /// So that those who were refused together do not come back together (RLM-17).

@@ -191,7 +191,8 @@ fn policy<L>(limits: &[Armed<L>]) -> Option<HeaderValue> {
             Kind::Concurrent(concurrent) => places.push(Told::concurrent(limit.name, concurrent.most, 0)),
         }
     }
-    Some(fields::policy(rates.into_iter().chain(places)))
+    rates.extend(places);
+    Some(fields::policy(&rates))
 }
 
 impl<L> Gathered<'_, L> {
@@ -205,16 +206,22 @@ impl<L> Gathered<'_, L> {
         self.places.take().map_or_else(Default::default, |places| (places.permits, places.told))
     }
 
-    /// The asks without their keys, and how many there are.
-    pub(crate) fn terms(&self) -> ([Term; MOST_LIMITS], usize) {
-        let mut terms = [Term::NOTHING; MOST_LIMITS];
-        for ((term, ask), index) in terms.iter_mut().zip(self.asks.iter()).zip(self.index) {
+    /// The asks without their keys.
+    #[inline]
+    pub(crate) fn rates(&self) -> impl Iterator<Item = Term> + Clone {
+        self.asks.iter().zip(&self.index).map(|(ask, index)| {
             let (cost, enforced) = match ask.act {
                 Act::Take { cost, enforced } => (cost, enforced),
                 Act::Charge(_) | Act::Refund(_) => (0, false),
             };
-            *term = Term { index, quota: ask.quota, cost, enforced };
-        }
+            Term { index: *index, quota: ask.quota, cost, enforced }
+        })
+    }
+
+    /// The same, all of them, and how many there are.
+    pub(crate) fn terms(&self) -> ([Term; MOST_LIMITS], usize) {
+        let mut terms = [Term::NOTHING; MOST_LIMITS];
+        terms.iter_mut().zip(self.rates()).for_each(|(place, term)| *place = term);
         (terms, self.asks.len())
     }
 

@@ -75,21 +75,20 @@ pub(crate) fn seconds(time: Duration) -> u64 {
 }
 
 impl Written {
-    /// `known` is the policy of these limits, where it was written before.
-    #[inline]
-    pub(crate) fn of(fields: Fields, known: Option<&HeaderValue>, told: impl Iterator<Item = Told> + Clone) -> Self {
-        // That of slices and chains of them is exact.
-        let (count, _) = told.size_hint();
-        if count == 0 {
+    pub(crate) fn of(fields: Fields, told: &[Told]) -> Self {
+        if told.is_empty() {
             return Self::default();
         }
-        let draft = matches!(fields, Fields::Draft | Fields::Both).then(|| {
-            let policy = known.cloned().unwrap_or_else(|| policy(told.clone()));
-            // Most are short, and a short line is made sooner.
-            (policy, if count <= 2 { state::<2>(told.clone()) } else { state::<MOST_LIMITS>(told.clone()) })
-        });
+        let draft = || (policy(told), state::<MOST_LIMITS>(told.iter().copied()));
+        let draft = matches!(fields, Fields::Draft | Fields::Both).then(draft);
         let legacy = matches!(fields, Fields::Legacy | Fields::Both).then(|| Box::new(legacy(told)));
         Self { draft, legacy }
+    }
+
+    /// The fields of the draft for at most [`FEW`] limits, whose policy was written before: what most answers carry.
+    #[inline]
+    pub(crate) fn few(policy: HeaderValue, told: impl Iterator<Item = Told>) -> Self {
+        Self { draft: Some((policy, state::<FEW>(told))), legacy: None }
     }
 
     /// Adds to what is there, from another layer for instance: the fields are lists.
@@ -109,9 +108,9 @@ impl Written {
 }
 
 /// `"user";q=60;w=60, "streams";q=10;qu="concurrent-requests"`
-pub(crate) fn policy(told: impl Iterator<Item = Told>) -> HeaderValue {
+pub(crate) fn policy(told: &[Told]) -> HeaderValue {
     let mut line = Line::<MOST_LIMITS>::new();
-    for (i, told) in told.enumerate() {
+    for (i, told) in told.iter().enumerate() {
         line.name(i, told.name);
         line.parameter(b";q=", told.most);
         match told.window {
@@ -136,13 +135,26 @@ fn state<const MEMBERS: usize>(told: impl Iterator<Item = Told>) -> HeaderValue 
     line.value()
 }
 
-fn legacy(told: impl Iterator<Item = Told>) -> [HeaderValue; 3] {
-    let tightest = told.min_by_key(|told| told.remaining).expect("there is one");
+fn legacy(told: &[Told]) -> [HeaderValue; 3] {
+    let tightest = told.iter().min_by_key(|told| told.remaining).expect("there is one");
     [tightest.most, tightest.remaining, tightest.more_in].map(HeaderValue::from)
 }
 
+/// So many limits that a line about them is soon made.
+pub(crate) const FEW: usize = 4;
+
 /// The longest name of a limit.
 pub(crate) const LONGEST_NAME: usize = 32;
+
+/// The numbers below a hundred, with two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let (mut pairs, mut number) = ([[0; 2]; 100], 0_u8);
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
 
 /// A field value under way: as long as so many of the longest names and numbers make it.
 struct Line<const MEMBERS: usize> {
@@ -182,23 +194,17 @@ impl<const MEMBERS: usize> Line<MEMBERS> {
     #[inline]
     fn parameter(&mut self, name: &[u8; 3], number: u64) {
         self.text(name);
-        if number < 10 {
-            return self.digit(number);
+        let len = number.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let place = &mut self.bytes.as_flattened_mut()[self.len..][..len];
+        self.len += len;
+        let (first, pairs) = place.as_rchunks_mut::<2>();
+        let left = pairs.iter_mut().rev().fold(number, |left, pair| {
+            *pair = PAIRS[(left % 100) as usize];
+            left / 100
+        });
+        if let [digit] = first {
+            *digit = b'0' + u8::try_from(left).expect("what is left is one digit");
         }
-        let (mut digits, mut at, mut left) = ([0; 20], 20, number);
-        loop {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(left % 10).expect("a digit");
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        self.slice(&digits[at..]);
-    }
-
-    fn digit(&mut self, digit: u64) {
-        self.text(&[b'0' + u8::try_from(digit).expect("a digit")]);
     }
 
     fn value(&self) -> HeaderValue {
@@ -217,7 +223,7 @@ mod tests {
 
     fn written(fields: Fields, list: &[Told]) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
-        Written::of(fields, None, list.iter().copied()).write(&mut headers);
+        Written::of(fields, list).write(&mut headers);
         headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 
@@ -252,6 +258,15 @@ mod tests {
     #[test]
     fn a_window_below_a_second_is_one() {
         assert!(written(Fields::Draft, &[told("a", "5/100ms", Duration::ZERO)])[0].1.ends_with(";w=1"));
+    }
+
+    #[test]
+    fn numbers_of_every_length_are_written_whole() {
+        let powers = (0..20).map(|digits| 10_u64.pow(digits)).flat_map(|power| [power - 1, power, power + 1]);
+        for number in powers.chain([7, 42, 105, u64::from(u32::MAX), u64::MAX]) {
+            let told = Told { remaining: number, ..Told::concurrent("a", 1, 1) };
+            assert_eq!(written(Fields::Draft, &[told])[1].1, format!("\"a\";r={number}"));
+        }
     }
 
     #[test]

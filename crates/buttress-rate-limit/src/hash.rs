@@ -59,7 +59,6 @@ impl Hasher {
     }
 
     /// The same for bytes that are one block.
-    #[inline]
     fn short(&self, bytes: &[u8]) -> u64 {
         let (words, rest) = bytes.as_chunks::<8>();
         let [first, factors @ ..] = &self.factors;

@@ -43,12 +43,6 @@ pub(crate) struct Pending<St: RateStore> {
     permits: Vec<Permit>,
 }
 
-/// What a store says, at once or later; an error without a cause is one that panicked or took too long.
-enum Said<St: RateStore> {
-    Now(Result<Decision, Option<St::Error>>),
-    Later(St::Deciding),
-}
-
 /// The limits and settings of a layer.
 pub(crate) struct Judge<'j, St: RateStore> {
     pub(crate) core: &'j Arc<Core<St>>,
@@ -69,18 +63,49 @@ impl<St: RateStore> Judge<'_, St> {
         if let Some(refusal) = self.without_asking(&gathered, head) {
             return refusal;
         }
-        match self.ask(&gathered) {
-            Said::Now(Ok(decision)) if self.is_plain(&gathered, &decision) => Verdict::Plain,
-            Said::Now(outcome) => self.tell(outcome, gathered, head),
-            Said::Later(deciding) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
+        // The store is spared questions about nothing.
+        if gathered.asks.is_empty() {
+            let nothing = Decision::new(true);
+            return if self.keeps_tab() {
+                self.tell(Ok(nothing), &mut gathered, head)
+            } else {
+                self.pass_with(&nothing, &mut gathered)
+            };
         }
+        // A store that panics is one that fails (RLM-16).
+        match catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks))) {
+            Ok(Reply::Now(Ok(decision))) if self.is_simple(&decision) => self.pass_with(&decision, &mut gathered),
+            Ok(Reply::Now(outcome)) => self.tell(outcome.map_err(Some), &mut gathered, head),
+            Ok(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, &mut gathered))),
+            Err(_) => self.tell(Err(None), &mut gathered, head),
+        }
+    }
+
+    /// All that is wanted is there, and nobody asks for more later.
+    #[inline]
+    fn is_simple(&self, decision: &Decision) -> bool {
+        decision.granted() && decision.all_fit() && !self.keeps_tab()
+    }
+
+    /// A request of which there is nothing to say but the fields of its answer.
+    #[inline]
+    fn pass_with(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Verdict<St> {
+        if gathered.places.is_none() && (self.settings.fields == Fields::None || gathered.asks.is_empty()) {
+            return Verdict::Plain;
+        }
+        Verdict::Pass(self.pass_told(decision, gathered))
+    }
+
+    fn pass_told(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Pass<St> {
+        let (permits, told) = gathered.take_places();
+        Pass { written: self.write_simple(decision, gathered, &told), permits, tab: None }
     }
 
     /// What a request passes with, or is refused with.
     fn tell(
         &self,
         outcome: Result<Decision, Option<St::Error>>,
-        mut gathered: Gathered<'_, St::Limit>,
+        gathered: &mut Gathered<'_, St::Limit>,
         head: &Head<'_>,
     ) -> Verdict<St> {
         let (terms, len) = gathered.terms();
@@ -91,26 +116,6 @@ impl<St: RateStore> Judge<'_, St> {
             Ok(written) => Verdict::Pass(self.pass(written, permits, &terms[..len], keys)),
             Err(refusal) => Verdict::Refuse(refusal),
         }
-    }
-
-    /// What the store says. It is spared questions about nothing, and one that panics is one that fails (RLM-16).
-    #[inline]
-    fn ask(&self, gathered: &Gathered<'_, St::Limit>) -> Said<St> {
-        if gathered.asks.is_empty() {
-            return Said::Now(Ok(Decision::new(true)));
-        }
-        match catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks))) {
-            Ok(Reply::Now(outcome)) => Said::Now(outcome.map_err(Some)),
-            Ok(Reply::Later(deciding)) => Said::Later(deciding),
-            Err(_) => Said::Now(Err(None)),
-        }
-    }
-
-    /// Nothing is to be told and nothing to be kept.
-    #[inline]
-    fn is_plain(&self, gathered: &Gathered<'_, St::Limit>, decision: &Decision) -> bool {
-        let nothing_to_tell = self.settings.fields == Fields::None || gathered.asks.is_empty();
-        nothing_to_tell && decision.all_fit() && gathered.places.is_none() && !self.keeps_tab()
     }
 
     /// Places that are not there refuse before anything is taken from the store; so do limits that panicked and are closed.
@@ -129,7 +134,7 @@ impl<St: RateStore> Judge<'_, St> {
         let (names, reason) = places.full?;
         let wait = self.with_jitter(Duration::from_secs(1));
         telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
-        let written = Written::of(self.settings.fields, None, places.told.iter().copied());
+        let written = Written::of(self.settings.fields, &places.told);
         Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
     }
 
@@ -138,7 +143,7 @@ impl<St: RateStore> Judge<'_, St> {
         Verdict::Refuse(Box::new(Refusal::new(why, written, head, self.settings)))
     }
 
-    fn wait(&self, deciding: St::Deciding, mut gathered: Gathered<'_, St::Limit>) -> Pending<St> {
+    fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
         let (terms, len) = gathered.terms();
         let (permits, told) = gathered.take_places();
         Pending {
