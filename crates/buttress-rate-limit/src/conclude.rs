@@ -73,7 +73,10 @@ impl<St: RateStore> Judge<'_, St> {
         let mut list = [Told::concurrent("", 0, 0); MOST_LIMITS];
         let rates = terms.iter().enumerate().map(|(i, term)| self.told(decision, i, *term));
         list.iter_mut().zip(rates.chain(places.iter().copied())).for_each(|(place, told)| *place = told);
-        Written::of(self.settings.fields, &list[..terms.len() + places.len()])
+        let told = &list[..terms.len() + places.len()];
+        // A limit that was left out makes another policy.
+        let known = self.core.policy.as_ref().filter(|_| told.len() == self.core.limits.len());
+        Written::of(self.settings.fields, known, told)
     }
 
     /// The same after a decision for which there is nothing else to say.
@@ -83,7 +86,6 @@ impl<St: RateStore> Judge<'_, St> {
         gathered: &Gathered<'_, St::Limit>,
         places: &[Told],
     ) -> Written {
-        // A limit that was left out makes another policy.
         let all = gathered.asks.len() == self.core.limits.len() && self.core.limits.len() <= FEW;
         match &self.core.policy {
             Some(policy) if all && self.settings.fields == Fields::Draft => {

@@ -75,11 +75,15 @@ pub(crate) fn seconds(time: Duration) -> u64 {
 }
 
 impl Written {
-    pub(crate) fn of(fields: Fields, told: &[Told]) -> Self {
+    /// `known` is the policy of these limits, if it was written before.
+    pub(crate) fn of(fields: Fields, known: Option<&HeaderValue>, told: &[Told]) -> Self {
         if told.is_empty() {
             return Self::default();
         }
-        let draft = || (policy(told), state::<MOST_LIMITS>(told.iter().copied()));
+        let draft = || {
+            let policy = known.cloned().unwrap_or_else(|| policy(told));
+            (policy, state::<MOST_LIMITS>(told.iter().copied()))
+        };
         let draft = matches!(fields, Fields::Draft | Fields::Both).then(draft);
         let legacy = matches!(fields, Fields::Legacy | Fields::Both).then(|| Box::new(legacy(told)));
         Self { draft, legacy }
@@ -223,7 +227,7 @@ mod tests {
 
     fn written(fields: Fields, list: &[Told]) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
-        Written::of(fields, list).write(&mut headers);
+        Written::of(fields, None, list).write(&mut headers);
         headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 

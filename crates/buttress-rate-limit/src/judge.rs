@@ -134,7 +134,7 @@ impl<St: RateStore> Judge<'_, St> {
         let (names, reason) = places.full?;
         let wait = self.with_jitter(Duration::from_secs(1));
         telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
-        let written = Written::of(self.settings.fields, &places.told);
+        let written = Written::of(self.settings.fields, None, &places.told);
         Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
     }
 
