@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -169,22 +169,21 @@ impl Problem {
         json.plain("{\"type\":\"", self.kind);
         json.plain("\",\"title\":\"", self.status.canonical_reason().unwrap_or("Error"));
         json.plain("\",\"status\":", self.status.as_str());
-        json.value(",\"detail\":", &self.message);
+        let message = json.value(",\"detail\":", &self.message);
         json.plain(",\"code\":\"", self.code.as_str());
-        json.value("\",\"message\":", &self.message);
-        if let Some(details) = self.details_value() {
-            json.value(",\"details\":", details);
-        }
+        json.again("\",\"message\":", message);
+        let details = self.details_value().map(|details| (details, json.value(",\"details\":", details)));
         json.plain(",\"retryable\":", if self.retryable { "true" } else { "false" });
         if let Some(id) = correlation_id {
             json.plain(",\"correlationId\":\"", id.as_str());
             json.plain("\"", "");
         }
         let own_type = self.kind != "about:blank";
-        for (name, member) in self.details_value().filter(|_| own_type).and_then(Value::as_object).into_iter().flatten()
+        if let Some((Value::Object(members), Range { start, end })) = details.filter(|_| own_type)
+            && !members.is_empty()
         {
-            json.value(",", name);
-            json.value(":", member);
+            // The same members, without the braces around them.
+            json.again(",", start + 1..end - 1);
         }
         json.plain("}", "");
         json.0.into()
@@ -234,10 +233,18 @@ impl Json {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// A piece of JSON, then a value.
-    fn value<T: Serialize + ?Sized>(&mut self, json: &'static str, value: &T) {
+    /// A piece of JSON, then a value; where that stands.
+    fn value<T: Serialize + ?Sized>(&mut self, json: &'static str, value: &T) -> Range<usize> {
         self.0.extend_from_slice(json.as_bytes());
+        let start = self.0.len();
         serde_json::to_writer(&mut self.0, value).expect("strings and JSON values always serialise");
+        start..self.0.len()
+    }
+
+    /// A piece of JSON, then what stands there already.
+    fn again(&mut self, json: &'static str, there: Range<usize>) {
+        self.0.extend_from_slice(json.as_bytes());
+        self.0.extend_from_within(there);
     }
 }
 
@@ -348,6 +355,11 @@ mod tests {
         let json = parse(&problem.kind("https://example.org/quota").to_problem_json(None));
         assert_eq!((&json["type"], &json["details"]), (&"https://example.org/quota".into(), &details));
         assert_eq!(json["violated-policies"], serde_json::json!(["user"]));
+        let empty = Problem::new(StatusCode::CONFLICT, CODE, "no").details(serde_json::json!({}));
+        assert_eq!(
+            parse(&empty.kind("https://example.org/quota").to_problem_json(None))["details"],
+            serde_json::json!({})
+        );
     }
 
     #[test]

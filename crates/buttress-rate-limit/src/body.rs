@@ -24,6 +24,11 @@ pin_project! {
 
 impl<B> ResponseBody<B> {
     #[inline]
+    pub(crate) fn plain(body: B) -> Self {
+        Self::passed(body, Vec::new())
+    }
+
+    #[inline]
     pub(crate) fn passed(body: B, permits: Vec<Permit>) -> Self {
         Self { inner: Body::inner(body), permits }
     }

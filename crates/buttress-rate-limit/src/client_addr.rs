@@ -111,7 +111,12 @@ impl ClientAddr {
     /// # Errors
     ///
     /// When the request does not say who opened the connection, or passed fewer proxies than it should have.
+    #[inline]
     pub fn find(&self, head: &Head<'_>) -> Result<IpAddr, NoKey> {
+        if matches!(self.source, Source::Peer) { peer(head) } else { self.find_in_headers(head) }
+    }
+
+    fn find_in_headers(&self, head: &Head<'_>) -> Result<IpAddr, NoKey> {
         match &self.source {
             Source::Peer => peer(head),
             Source::Hops(header, proxies) => {
@@ -142,6 +147,7 @@ impl ListHeader {
     }
 }
 
+#[inline]
 fn peer(head: &Head<'_>) -> Result<IpAddr, NoKey> {
     head.extensions().get::<PeerAddr>().map(|peer| peer.0.ip().to_canonical()).ok_or(NoKey::NoPeer)
 }

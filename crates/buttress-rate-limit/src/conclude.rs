@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Refused, Wait,
-    core::Term,
-    fields::{Told, Written},
+    core::{Gathered, Term},
+    fields::{FEW, Told, Written},
     judge::Judge,
     key::OwnedKey,
     refusal::{Names, Refusal, Why},
@@ -22,7 +22,7 @@ impl<St: RateStore> Judge<'_, St> {
         outcome: Result<Decision, Option<St::Error>>,
         terms: &[Term],
         key: impl Fn(usize) -> Option<OwnedKey>,
-        told: Vec<Told>,
+        told: &[Told],
         head: &Head<'_>,
     ) -> Result<Written, Box<Refusal>> {
         match outcome {
@@ -42,21 +42,19 @@ impl<St: RateStore> Judge<'_, St> {
         &self,
         decision: &Decision,
         terms: &[Term],
-        told: Vec<Told>,
+        told: &[Told],
         head: &Head<'_>,
     ) -> Result<Written, Box<Refusal>> {
         let mut found = Found::default();
-        if !decision.all_fit() {
-            for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
-                let limit = &self.core.limits[usize::from(term.index)].limit;
-                let wait = decision.standing(i, term.quota).wait(term.cost);
-                found.add(limit.name, limit.reason, wait, term.enforced);
-            }
+        for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
+            let limit = &self.core.limits[usize::from(term.index)].limit;
+            let wait = decision.standing(i, term.quota).wait(term.cost);
+            found.add(limit.name, limit.reason, wait, term.enforced);
         }
         if let Some(shadow) = found.shadow {
             telemetry::tell(&Refused::new(shadow, true, None), self.settings);
         }
-        let written = self.write(decision, terms, &told);
+        let written = self.write(decision, terms, told);
         if decision.granted() {
             return Ok(written);
         }
@@ -67,25 +65,45 @@ impl<St: RateStore> Judge<'_, St> {
         Err(Box::new(Refusal::new(why, written, head, self.settings)))
     }
 
-    #[inline]
-    fn write(&self, decision: &Decision, terms: &[Term], concurrent: &[Told]) -> Written {
+    /// The fields of an answer: of rates first, then of places.
+    fn write(&self, decision: &Decision, terms: &[Term], places: &[Told]) -> Written {
         if self.settings.fields == Fields::None {
             return Written::default();
         }
-        let nothing = Told::concurrent("", 0, 0);
-        let mut list = [nothing; MOST_LIMITS];
-        for (i, (told, term)) in list.iter_mut().zip(terms).enumerate() {
-            let standing = decision.standing(i, term.quota);
-            let wait = match standing.wait(term.cost) {
-                Wait::For(wait) if !decision.fits(i) => Some(wait),
-                _ => None,
-            };
-            *told = Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait);
+        let mut list = [Told::concurrent("", 0, 0); MOST_LIMITS];
+        let rates = terms.iter().enumerate().map(|(i, term)| self.told(decision, i, *term));
+        list.iter_mut().zip(rates.chain(places.iter().copied())).for_each(|(place, told)| *place = told);
+        let told = &list[..terms.len() + places.len()];
+        // A limit that was left out makes another policy.
+        let known = self.core.policy.as_ref().filter(|_| told.len() == self.core.limits.len());
+        Written::of(self.settings.fields, known, told)
+    }
+
+    /// The same after a decision for which there is nothing else to say.
+    pub(crate) fn write_simple(
+        &self,
+        decision: &Decision,
+        gathered: &Gathered<'_, St::Limit>,
+        places: &[Told],
+    ) -> Written {
+        let all = gathered.asks.len() == self.core.limits.len() && self.core.limits.len() <= FEW;
+        match &self.core.policy {
+            Some(policy) if all && self.settings.fields == Fields::Draft => {
+                let told = gathered.rates().enumerate().map(|(i, term)| self.told(decision, i, term));
+                Written::few(policy.clone(), told)
+            }
+            _ => {
+                let (terms, len) = gathered.terms();
+                self.write(decision, &terms[..len], places)
+            }
         }
-        let (rates, rest) = list.split_at_mut(terms.len());
-        rest.iter_mut().zip(concurrent).for_each(|(place, told)| *place = *told);
-        let all = rates.len() + concurrent.len();
-        Written::of(self.settings.fields, &list[..all])
+    }
+
+    #[inline]
+    fn told(&self, decision: &Decision, i: usize, term: Term) -> Told {
+        let standing = decision.standing(i, term.quota);
+        let wait = if decision.fits(i) { Wait::No } else { standing.wait(term.cost) };
+        Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait)
     }
 
     /// So that those who were refused together do not come back together (RLM-17).

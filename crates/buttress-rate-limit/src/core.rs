@@ -6,9 +6,12 @@ use std::{
     sync::Arc,
 };
 
+use http::HeaderValue;
+
 use crate::{
     Act, Asks, Failure, Head, InvalidLimits, Limit, MOST_LIMITS, MemoryStore, NoKey, Quota, RateStore, Reason,
-    fields::Told,
+    Standing, Wait,
+    fields::{self, Told},
     hash::Hasher,
     in_flight::Permit,
     key::{Key, OwnedKey},
@@ -28,6 +31,8 @@ pub(crate) struct Core<St: RateStore> {
     ramp: Hasher,
     /// Whether an answer may change what its request took.
     pub(crate) settles: bool,
+    /// The policy field of a request that all limits are about, if their quotas are always the same.
+    pub(crate) policy: Option<HeaderValue>,
 }
 
 /// A limit and where its buckets are.
@@ -42,14 +47,21 @@ pub(crate) struct Gathered<'a, L> {
     pub(crate) asks: Asks<'a, L>,
     /// Which limit each ask is about.
     index: [u8; MOST_LIMITS],
-    pub(crate) permits: Vec<Permit>,
-    pub(crate) told: Vec<Told>,
-    /// Concurrency limits that have no place left.
-    pub(crate) full: Option<Box<(Names, Reason)>>,
-    /// Concurrency limits that would have none left, if they were enforced.
-    pub(crate) shadow: Option<Box<Names>>,
+    /// What concurrency limits said, if there are any.
+    pub(crate) places: Option<Box<Places>>,
     /// Whether a limit panicked that is then closed.
     pub(crate) failed: bool,
+}
+
+/// What concurrency limits said. Apart, since most requests meet none.
+#[derive(Default)]
+pub(crate) struct Places {
+    pub(crate) permits: Vec<Permit>,
+    pub(crate) told: Vec<Told>,
+    /// Limits that have no place left.
+    pub(crate) full: Option<(Names, Reason)>,
+    /// Limits that would have none left, if they were enforced.
+    pub(crate) shadow: Option<Names>,
 }
 
 /// An ask without its key: what the answer is read with.
@@ -72,7 +84,8 @@ impl<St: RateStore> Core<St> {
         });
         let limits: Box<[_]> = limits.collect();
         let settles = limits.iter().any(|armed| armed.limit.settle_with().is_some());
-        Ok(Self { limits, store, local, ramp: Hasher::new(), settles })
+        let policy = policy(&limits);
+        Ok(Self { limits, store, local, ramp: Hasher::new(), settles, policy })
     }
 
     /// Asks each limit what it wants of this request. A limit that panics counts as failed, the others are asked (RLM-16).
@@ -155,41 +168,60 @@ impl<St: RateStore> Core<St> {
         let enforced = self.is_enforced(limit, &key);
         let permit = concurrent.in_flight.enter(&key, if enforced { most } else { u32::MAX });
         let count = concurrent.in_flight.count(&key);
-        gathered.told.push(Told::concurrent(limit.name, concurrent.most, most.saturating_sub(count)));
+        let places = gathered.places.get_or_insert_default();
+        places.told.push(Told::concurrent(limit.name, concurrent.most, most.saturating_sub(count)));
         if !enforced && count > most {
-            gathered.shadow.get_or_insert_default().push(limit.name);
+            places.shadow.get_or_insert_default().push(limit.name);
         }
         match permit {
-            Some(permit) => gathered.permits.push(permit),
-            None => gathered.full.get_or_insert_with(|| Box::new((Names::default(), limit.reason))).0.push(limit.name),
+            Some(permit) => places.permits.push(permit),
+            None => places.full.get_or_insert((Names::default(), limit.reason)).0.push(limit.name),
         }
     }
+}
+
+/// Rates first, then places, as they are told after a decision.
+fn policy<L>(limits: &[Armed<L>]) -> Option<HeaderValue> {
+    let (mut rates, mut places) = (Vec::new(), Vec::new());
+    for Armed { limit, .. } in limits {
+        match &limit.kind {
+            Kind::Rate(rate) => {
+                rates.push(Told::rate(limit.name, rate.fixed()?, &Standing::of(rate.fixed()?, 0), Wait::No));
+            }
+            Kind::Concurrent(concurrent) => places.push(Told::concurrent(limit.name, concurrent.most, 0)),
+        }
+    }
+    rates.extend(places);
+    Some(fields::policy(&rates))
 }
 
 impl<L> Gathered<'_, L> {
     #[inline]
     pub(crate) fn new() -> Self {
-        Self {
-            asks: Asks::new(),
-            index: [0; MOST_LIMITS],
-            permits: Vec::new(),
-            told: Vec::new(),
-            full: None,
-            shadow: None,
-            failed: false,
-        }
+        Self { asks: Asks::new(), index: [0; MOST_LIMITS], places: None, failed: false }
     }
 
-    /// The asks without their keys, and how many there are.
-    pub(crate) fn terms(&self) -> ([Term; MOST_LIMITS], usize) {
-        let mut terms = [Term::NOTHING; MOST_LIMITS];
-        for ((term, ask), index) in terms.iter_mut().zip(self.asks.iter()).zip(self.index) {
+    /// The places that were taken, and what is told of their limits.
+    pub(crate) fn take_places(&mut self) -> (Vec<Permit>, Vec<Told>) {
+        self.places.take().map_or_else(Default::default, |places| (places.permits, places.told))
+    }
+
+    /// The asks without their keys.
+    #[inline]
+    pub(crate) fn rates(&self) -> impl Iterator<Item = Term> + Clone {
+        self.asks.iter().zip(&self.index).map(|(ask, index)| {
             let (cost, enforced) = match ask.act {
                 Act::Take { cost, enforced } => (cost, enforced),
                 Act::Charge(_) | Act::Refund(_) => (0, false),
             };
-            *term = Term { index, quota: ask.quota, cost, enforced };
-        }
+            Term { index: *index, quota: ask.quota, cost, enforced }
+        })
+    }
+
+    /// The same, all of them, and how many there are.
+    pub(crate) fn terms(&self) -> ([Term; MOST_LIMITS], usize) {
+        let mut terms = [Term::NOTHING; MOST_LIMITS];
+        terms.iter_mut().zip(self.rates()).for_each(|(place, term)| *place = term);
         (terms, self.asks.len())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Quota, Standing};
+use crate::{MOST_LIMITS, Quota, Standing, Wait};
 
 /// `RateLimit-Policy`.
 pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -54,13 +54,13 @@ pub(crate) struct Told {
 impl Told {
     /// `wait` is what a refused request is told, so that the field says no other time (RLM-7).
     #[inline]
-    pub(crate) fn rate(name: &'static str, quota: Quota, standing: &Standing, wait: Option<Duration>) -> Self {
+    pub(crate) fn rate(name: &'static str, quota: Quota, standing: &Standing, wait: Wait) -> Self {
         Self {
             name,
             most: u64::from(quota.count()),
             window: Some(quota.window()),
             remaining: u64::from(standing.remaining()),
-            more_in: seconds(wait.unwrap_or_else(|| standing.next_in())),
+            more_in: seconds(if let Wait::For(wait) = wait { wait } else { standing.next_in() }),
         }
     }
 
@@ -75,16 +75,28 @@ pub(crate) fn seconds(time: Duration) -> u64 {
 }
 
 impl Written {
-    pub(crate) fn of(fields: Fields, told: &[Told]) -> Self {
+    /// `known` is the policy of these limits, if it was written before.
+    pub(crate) fn of(fields: Fields, known: Option<&HeaderValue>, told: &[Told]) -> Self {
         if told.is_empty() {
             return Self::default();
         }
-        let draft = matches!(fields, Fields::Draft | Fields::Both).then(|| (policy(told), state(told)));
+        let draft = || {
+            let policy = known.cloned().unwrap_or_else(|| policy(told));
+            (policy, state::<MOST_LIMITS>(told.iter().copied()))
+        };
+        let draft = matches!(fields, Fields::Draft | Fields::Both).then(draft);
         let legacy = matches!(fields, Fields::Legacy | Fields::Both).then(|| Box::new(legacy(told)));
         Self { draft, legacy }
     }
 
+    /// The fields of the draft for at most [`FEW`] limits, whose policy was written before: what most answers carry.
+    #[inline]
+    pub(crate) fn few(policy: HeaderValue, told: impl Iterator<Item = Told>) -> Self {
+        Self { draft: Some((policy, state::<FEW>(told))), legacy: None }
+    }
+
     /// Adds to what is there, from another layer for instance: the fields are lists.
+    #[inline]
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let Self { draft, legacy } = self;
         if let Some((policy, state)) = draft {
@@ -100,8 +112,8 @@ impl Written {
 }
 
 /// `"user";q=60;w=60, "streams";q=10;qu="concurrent-requests"`
-fn policy(told: &[Told]) -> HeaderValue {
-    let mut line = Line::new();
+pub(crate) fn policy(told: &[Told]) -> HeaderValue {
+    let mut line = Line::<MOST_LIMITS>::new();
     for (i, told) in told.iter().enumerate() {
         line.name(i, told.name);
         line.parameter(b";q=", told.most);
@@ -114,9 +126,10 @@ fn policy(told: &[Told]) -> HeaderValue {
 }
 
 /// `"user";r=19;t=1, "streams";r=9`
-fn state(told: &[Told]) -> HeaderValue {
-    let mut line = Line::new();
-    for (i, told) in told.iter().enumerate() {
+#[inline]
+fn state<const MEMBERS: usize>(told: impl Iterator<Item = Told>) -> HeaderValue {
+    let mut line = Line::<MEMBERS>::new();
+    for (i, told) in told.enumerate() {
         line.name(i, told.name);
         line.parameter(b";r=", told.remaining);
         if told.window.is_some() {
@@ -131,30 +144,45 @@ fn legacy(told: &[Told]) -> [HeaderValue; 3] {
     [tightest.most, tightest.remaining, tightest.more_in].map(HeaderValue::from)
 }
 
+/// So many limits that a line about them is soon made.
+pub(crate) const FEW: usize = 4;
+
 /// The longest name of a limit.
 pub(crate) const LONGEST_NAME: usize = 32;
 
-/// A field value under way: as long as [`MOST_LIMITS`](crate::MOST_LIMITS) of the longest names and numbers make it.
-struct Line {
-    bytes: [u8; 8 * (LONGEST_NAME + 64)],
+/// The numbers below a hundred, with two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let (mut pairs, mut number) = ([[0; 2]; 100], 0_u8);
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
+/// A field value under way: as long as so many of the longest names and numbers make it.
+struct Line<const MEMBERS: usize> {
+    bytes: [[u8; LONGEST_NAME + 64]; MEMBERS],
     len: usize,
 }
 
-impl Line {
+impl<const MEMBERS: usize> Line<MEMBERS> {
+    #[inline]
     fn new() -> Self {
-        Self { bytes: [0; 8 * (LONGEST_NAME + 64)], len: 0 }
+        Self { bytes: [[0; LONGEST_NAME + 64]; MEMBERS], len: 0 }
     }
 
     /// Of a length that the compiler knows, so that it needs no call.
     #[inline]
     fn text<const N: usize>(&mut self, text: &[u8; N]) {
-        *self.bytes[self.len..].first_chunk_mut().expect("there is room for the longest line") = *text;
+        *self.bytes.as_flattened_mut()[self.len..].first_chunk_mut().expect("there is room for the longest line") =
+            *text;
         self.len += N;
     }
 
     #[inline]
     fn slice(&mut self, text: &[u8]) {
-        self.bytes[self.len..][..text.len()].copy_from_slice(text);
+        self.bytes.as_flattened_mut()[self.len..][..text.len()].copy_from_slice(text);
         self.len += text.len();
     }
 
@@ -170,43 +198,36 @@ impl Line {
     #[inline]
     fn parameter(&mut self, name: &[u8; 3], number: u64) {
         self.text(name);
-        if number < 10 {
-            return self.digit(number);
+        let len = number.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let place = &mut self.bytes.as_flattened_mut()[self.len..][..len];
+        self.len += len;
+        let (first, pairs) = place.as_rchunks_mut::<2>();
+        let left = pairs.iter_mut().rev().fold(number, |left, pair| {
+            *pair = PAIRS[(left % 100) as usize];
+            left / 100
+        });
+        if let [digit] = first {
+            *digit = b'0' + u8::try_from(left).expect("what is left is one digit");
         }
-        let (mut digits, mut at, mut left) = ([0; 20], 20, number);
-        loop {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(left % 10).expect("a digit");
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        self.slice(&digits[at..]);
-    }
-
-    fn digit(&mut self, digit: u64) {
-        self.text(&[b'0' + u8::try_from(digit).expect("a digit")]);
     }
 
     fn value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.bytes[..self.len]).expect("names and digits are ASCII")
+        HeaderValue::from_bytes(&self.bytes.as_flattened()[..self.len]).expect("names and digits are ASCII")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MOST_LIMITS;
 
     fn told(name: &'static str, quota: &str, debt: Duration) -> Told {
         let quota = quota.parse().unwrap();
-        Told::rate(name, quota, &Standing::new(quota, debt), None)
+        Told::rate(name, quota, &Standing::new(quota, debt), Wait::No)
     }
 
     fn written(fields: Fields, list: &[Told]) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
-        Written::of(fields, list).write(&mut headers);
+        Written::of(fields, None, list).write(&mut headers);
         headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 
@@ -244,11 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_every_length_are_written_whole() {
+        let powers = (0..20).map(|digits| 10_u64.pow(digits)).flat_map(|power| [power - 1, power, power + 1]);
+        for number in powers.chain([7, 42, 105, u64::from(u32::MAX), u64::MAX]) {
+            let told = Told { remaining: number, ..Told::concurrent("a", 1, 1) };
+            assert_eq!(written(Fields::Draft, &[told])[1].1, format!("\"a\";r={number}"));
+        }
+    }
+
+    #[test]
     fn the_longest_line_has_room() {
         let quota = "4294967295/day burst 4294967295".parse().unwrap();
         let longest = Told {
             more_in: u64::MAX,
-            ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), None)
+            ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), Wait::No)
         };
         let longest = Told { name: &longest.name[..LONGEST_NAME], ..longest };
         assert_eq!(written(Fields::Draft, &[longest; MOST_LIMITS]).len(), 2);

@@ -46,6 +46,7 @@ pin_project! {
     {
         Refused { refusal: Option<Box<Refusal>> },
         Waiting { waiting: Pin<Box<Waiting<S, ReqB, St>>> },
+        Plain { #[pin] future: S::Future },
         Called { #[pin] future: S::Future, pass: Option<Pass<St>> },
         Settling { settling: Pin<Box<Settling<St>>>, response: Option<(S::Response, Vec<Permit>)> },
     }
@@ -60,7 +61,12 @@ where
         Self { state: State::Refused { refusal: Some(refusal) } }
     }
 
+    /// The answer goes out as it is.
     #[inline]
+    pub(crate) fn plain(future: S::Future) -> Self {
+        Self { state: State::Plain { future } }
+    }
+
     pub(crate) fn called(future: S::Future, pass: Pass<St>) -> Self {
         Self { state: State::Called { future, pass: Some(pass) } }
     }
@@ -88,6 +94,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let next = match self.as_mut().project().state.project() {
+                StateProj::Plain { future } => {
+                    return match future.poll(cx) {
+                        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response.map(ResponseBody::plain))),
+                        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
                 StateProj::Refused { refusal } => {
                     let refusal = refusal.take().expect("polled after completion");
                     return Poll::Ready(Ok(refusal.into_response().map(ResponseBody::refused)));
@@ -113,7 +126,6 @@ where
 }
 
 /// The answer with its fields; or first what it changes about the units that were taken.
-#[inline]
 fn finish<S, ReqB, ResB, St>(
     mut response: Response<ResB>,
     pass: Pass<St>,
@@ -154,7 +166,7 @@ where
         f.write_str(match self.state {
             State::Refused { .. } => "ResponseFuture(refused)",
             State::Waiting { .. } => "ResponseFuture(waiting for the store)",
-            State::Called { .. } => "ResponseFuture(called)",
+            State::Plain { .. } | State::Called { .. } => "ResponseFuture(called)",
             State::Settling { .. } => "ResponseFuture(settling)",
         })
     }

@@ -12,6 +12,12 @@ use crate::key::{Key, Part};
 /// So many words are hashed in one go; longer keys go on with the hash so far as a word.
 const BLOCK: usize = 16;
 
+/// The longest text whose words, with its length before them, are one block.
+const SHORT: usize = 8 * (BLOCK - 1);
+
+/// An address, or a prefix, with nothing in its other half.
+const LOW: u64 = 4;
+
 /// The random numbers.
 #[derive(Debug)]
 pub(crate) struct Hasher {
@@ -38,9 +44,34 @@ impl Hasher {
 
     #[inline]
     pub(crate) fn hash(&self, key: &Key<'_>) -> u64 {
-        let state = State { hasher: self, sum: self.start, words: 0 }.part(&key.first);
-        let state = if key.second == Part::Nothing { state } else { state.part(&key.second) };
-        high_half(state.sum)
+        match (key.first, key.second) {
+            (Part::Network { high: 0, low, prefix }, Part::Nothing) => {
+                high_half(self.start().word(LOW | u64::from(prefix) << 8).word(low).sum)
+            }
+            (Part::Bytes(bytes), Part::Nothing) if bytes.len() <= SHORT => self.short(bytes),
+            _ => self.any(key),
+        }
+    }
+
+    fn any(&self, key: &Key<'_>) -> u64 {
+        let state = self.start().part(&key.first);
+        high_half(if key.second == Part::Nothing { state.sum } else { state.part(&key.second).sum })
+    }
+
+    /// The same for bytes that are one block.
+    fn short(&self, bytes: &[u8]) -> u64 {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let [first, factors @ ..] = &self.factors;
+        let add = |sum: u128, factor: &u128, word| sum.wrapping_add(factor.wrapping_mul(u128::from(word)));
+        let start = add(self.start, first, text(bytes));
+        let sum =
+            words.iter().zip(factors).fold(start, |sum, (word, factor)| add(sum, factor, u64::from_le_bytes(*word)));
+        high_half(if rest.is_empty() { sum } else { add(sum, &factors[words.len()], last(bytes)) })
+    }
+
+    #[inline]
+    fn start(&self) -> State<'_> {
+        State { hasher: self, sum: self.start, words: 0 }
     }
 }
 
@@ -53,7 +84,7 @@ impl State<'_> {
             Part::Bytes(bytes) => self.bytes(bytes),
             Part::Number(number) => self.word(1).word(number),
             // An IPv4 address, or a prefix of at most 64 bits, has nothing in the other half.
-            Part::Network { high: 0, low, prefix } => self.word(4 | u64::from(prefix) << 8).word(low),
+            Part::Network { high: 0, low, prefix } => self.word(LOW | u64::from(prefix) << 8).word(low),
             Part::Network { high, low: 0, prefix } => self.word(5 | u64::from(prefix) << 8).word(high),
             Part::Network { high, low, prefix } => self.word(2 | u64::from(prefix) << 8).word(high).word(low),
         }
@@ -62,15 +93,8 @@ impl State<'_> {
     #[inline]
     fn bytes(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<8>();
-        let state = words
-            .iter()
-            .fold(self.word(3 | (bytes.len() as u64) << 8), |state, word| state.word(u64::from_le_bytes(*word)));
-        match (bytes.last_chunk::<8>(), rest.len()) {
-            (_, 0) => state,
-            // The last eight bytes overlap with the word before, which changes nothing: the length is a part of the hash.
-            (Some(last), _) => state.word(u64::from_le_bytes(*last)),
-            (None, _) => state.word(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))),
-        }
+        let state = words.iter().fold(self.word(text(bytes)), |state, word| state.word(u64::from_le_bytes(*word)));
+        if rest.is_empty() { state } else { state.word(last(bytes)) }
     }
 
     #[inline]
@@ -85,6 +109,23 @@ impl State<'_> {
         let Self { hasher, sum, .. } = self;
         let so_far = u128::from(high_half(sum));
         Self { hasher, sum: hasher.start.wrapping_add(hasher.factors[0].wrapping_mul(so_far)), words: 1 }
+    }
+}
+
+/// The word that stands before those of a text: its kind and its length.
+#[inline]
+fn text(bytes: &[u8]) -> u64 {
+    3 | (bytes.len() as u64) << 8
+}
+
+/// The last eight bytes as a word; of fewer all of them.
+///
+/// They may overlap with the word before, which changes nothing: the length is a part of the hash.
+#[inline]
+fn last(bytes: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 
@@ -114,6 +155,17 @@ mod tests {
             assert!(seen.insert(hasher.hash(&Key::bytes(&changed))), "byte {at}");
         }
         assert!(seen.insert(hasher.hash(&Key::number(0))) && seen.insert(hasher.hash(&Key::EVERYBODY)));
+    }
+
+    #[test]
+    fn the_short_way_is_the_long_way() {
+        let hasher = Hasher::new();
+        let long: Vec<u8> = (0..=u8::MAX).collect();
+        let network = |addr: &str| Key::network(addr.parse().unwrap(), 64);
+        let texts = (0..long.len()).map(|len| Key::bytes(&long[..len]));
+        for key in texts.chain([network("192.0.2.1"), network("::"), network("::1"), Key::number(7), Key::EVERYBODY]) {
+            assert_eq!(hasher.hash(&key), hasher.any(&key), "{key:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Decision, Fields, Head, MOST_LIMITS, RateStore, Refused, Reply, Tab,
-    core::{Core, Gathered, Term},
+    core::{Core, Gathered, Places, Term},
     fields::{Told, Written},
     in_flight::Permit,
     key::OwnedKey,
@@ -25,6 +25,8 @@ pub(crate) struct Pass<St: RateStore> {
 }
 
 pub(crate) enum Verdict<St: RateStore> {
+    /// Nothing goes with the answer.
+    Plain,
     Pass(Pass<St>),
     Refuse(Box<Refusal>),
     Wait(Box<Pending<St>>),
@@ -41,12 +43,6 @@ pub(crate) struct Pending<St: RateStore> {
     permits: Vec<Permit>,
 }
 
-/// What a store says, at once or later; an error without a cause is one that panicked or took too long.
-enum Said<St: RateStore> {
-    Now(Result<Decision, Option<St::Error>>),
-    Later(St::Deciding),
-}
-
 /// The limits and settings of a layer.
 pub(crate) struct Judge<'j, St: RateStore> {
     pub(crate) core: &'j Arc<Core<St>>,
@@ -57,7 +53,7 @@ impl<St: RateStore> Judge<'_, St> {
     #[inline]
     pub(crate) fn judge(&self, head: &Head<'_>) -> Verdict<St> {
         if self.settings.is_exempt(head) {
-            return Verdict::Pass(Pass::plain());
+            return Verdict::Plain;
         }
         let mut gathered = Gathered::new();
         if let Err(error) = self.core.gather(head, &mut gathered) {
@@ -67,43 +63,59 @@ impl<St: RateStore> Judge<'_, St> {
         if let Some(refusal) = self.without_asking(&gathered, head) {
             return refusal;
         }
-        match self.ask(&gathered) {
-            Said::Now(Ok(decision)) if self.is_plain(&gathered, &decision) => {
-                Verdict::Pass(Pass { permits: std::mem::take(&mut gathered.permits), ..Pass::plain() })
-            }
-            Said::Now(outcome) => {
-                let (terms, len) = gathered.terms();
-                let told = std::mem::take(&mut gathered.told);
-                let permits = std::mem::take(&mut gathered.permits);
-                let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
-                let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
-                self.read(outcome, &terms[..len], key, told, head).map_or_else(Verdict::Refuse, |written| {
-                    Verdict::Pass(self.pass(written, permits, &terms[..len], keys))
-                })
-            }
-            Said::Later(deciding) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
-        }
-    }
-
-    /// What the store says. It is spared questions about nothing, and one that panics is one that fails (RLM-16).
-    #[inline]
-    fn ask(&self, gathered: &Gathered<'_, St::Limit>) -> Said<St> {
+        // The store is spared questions about nothing.
         if gathered.asks.is_empty() {
-            return Said::Now(Ok(Decision::new(true)));
+            let nothing = Decision::new(true);
+            return if self.keeps_tab() {
+                self.tell(Ok(nothing), &mut gathered, head)
+            } else {
+                self.pass_with(&nothing, &mut gathered)
+            };
         }
+        // A store that panics is one that fails (RLM-16).
         match catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks))) {
-            Ok(Reply::Now(outcome)) => Said::Now(outcome.map_err(Some)),
-            Ok(Reply::Later(deciding)) => Said::Later(deciding),
-            Err(_) => Said::Now(Err(None)),
+            Ok(Reply::Now(Ok(decision))) if self.is_simple(&decision) => self.pass_with(&decision, &mut gathered),
+            Ok(Reply::Now(outcome)) => self.tell(outcome.map_err(Some), &mut gathered, head),
+            Ok(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, &mut gathered))),
+            Err(_) => self.tell(Err(None), &mut gathered, head),
         }
     }
 
-    /// Nothing is to be told and nothing to be kept.
+    /// All that is wanted is there, and nobody asks for more later.
     #[inline]
-    fn is_plain(&self, gathered: &Gathered<'_, St::Limit>, decision: &Decision) -> bool {
-        let nothing_to_tell =
-            self.settings.fields == Fields::None || (gathered.asks.is_empty() && gathered.told.is_empty());
-        nothing_to_tell && decision.all_fit() && !self.keeps_tab()
+    fn is_simple(&self, decision: &Decision) -> bool {
+        decision.granted() && decision.all_fit() && !self.keeps_tab()
+    }
+
+    /// A request of which there is nothing to say but the fields of its answer.
+    #[inline]
+    fn pass_with(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Verdict<St> {
+        if gathered.places.is_none() && (self.settings.fields == Fields::None || gathered.asks.is_empty()) {
+            return Verdict::Plain;
+        }
+        Verdict::Pass(self.pass_told(decision, gathered))
+    }
+
+    fn pass_told(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Pass<St> {
+        let (permits, told) = gathered.take_places();
+        Pass { written: self.write_simple(decision, gathered, &told), permits, tab: None }
+    }
+
+    /// What a request passes with, or is refused with.
+    fn tell(
+        &self,
+        outcome: Result<Decision, Option<St::Error>>,
+        gathered: &mut Gathered<'_, St::Limit>,
+        head: &Head<'_>,
+    ) -> Verdict<St> {
+        let (terms, len) = gathered.terms();
+        let (permits, told) = gathered.take_places();
+        let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
+        let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
+        match self.read(outcome, &terms[..len], key, &told, head) {
+            Ok(written) => Verdict::Pass(self.pass(written, permits, &terms[..len], keys)),
+            Err(refusal) => Verdict::Refuse(refusal),
+        }
     }
 
     /// Places that are not there refuse before anything is taken from the store; so do limits that panicked and are closed.
@@ -112,13 +124,17 @@ impl<St: RateStore> Judge<'_, St> {
         if gathered.failed {
             return Some(self.refuse(Why::Store, Written::default(), head));
         }
-        if let Some(shadow) = &gathered.shadow {
-            telemetry::tell(&Refused::new(**shadow, true, None), self.settings);
+        self.without_places(gathered.places.as_deref()?, head)
+    }
+
+    fn without_places(&self, places: &Places, head: &Head<'_>) -> Option<Verdict<St>> {
+        if let Some(shadow) = places.shadow {
+            telemetry::tell(&Refused::new(shadow, true, None), self.settings);
         }
-        let (names, reason) = **gathered.full.as_ref()?;
+        let (names, reason) = places.full?;
         let wait = self.with_jitter(Duration::from_secs(1));
         telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
-        let written = Written::of(self.settings.fields, &gathered.told);
+        let written = Written::of(self.settings.fields, None, &places.told);
         Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
     }
 
@@ -127,14 +143,15 @@ impl<St: RateStore> Judge<'_, St> {
         Verdict::Refuse(Box::new(Refusal::new(why, written, head, self.settings)))
     }
 
-    fn wait(&self, deciding: St::Deciding, gathered: Gathered<'_, St::Limit>) -> Pending<St> {
+    fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
         let (terms, len) = gathered.terms();
+        let (permits, told) = gathered.take_places();
         Pending {
             deciding: Some(deciding),
             time_out: self.core.time_out(&terms[..len]),
             keys: gathered.keys(),
-            told: gathered.told,
-            permits: gathered.permits,
+            told,
+            permits,
             terms,
             len,
         }
@@ -149,7 +166,7 @@ impl<St: RateStore> Judge<'_, St> {
     ) -> Result<Pass<St>, Box<Refusal>> {
         let Pending { deciding: _, time_out: _, terms, len, keys, told, permits } = pending;
         let terms = &terms[..len];
-        let written = self.read(outcome, terms, |i| keys.get(i).cloned(), told, head)?;
+        let written = self.read(outcome, terms, |i| keys.get(i).cloned(), &told, head)?;
         let keys = if self.keeps_tab() { keys } else { Vec::new() };
         Ok(self.pass(written, permits, terms, keys))
     }
@@ -161,11 +178,5 @@ impl<St: RateStore> Judge<'_, St> {
 
     fn keeps_tab(&self) -> bool {
         self.settings.tab || self.core.settles
-    }
-}
-
-impl<St: RateStore> Pass<St> {
-    fn plain() -> Self {
-        Self { written: Written::default(), permits: Vec::new(), tab: None }
     }
 }

@@ -60,7 +60,13 @@ impl<'a> Key<'a> {
     /// An IPv4 address that is mapped into IPv6 is the IPv4 address (IPA-6). A prefix above 128 is 128.
     #[must_use]
     pub fn network(addr: IpAddr, prefix: u8) -> Self {
-        let first = match addr.to_canonical() {
+        Self::canonical(addr.to_canonical(), prefix)
+    }
+
+    /// The same of an address that is not mapped.
+    #[inline]
+    pub(crate) fn canonical(addr: IpAddr, prefix: u8) -> Self {
+        let first = match addr {
             IpAddr::V4(addr) => Part::Network { high: 0, low: u64::from(addr.to_bits()), prefix: V4 },
             IpAddr::V6(addr) => {
                 let prefix = prefix.min(128);

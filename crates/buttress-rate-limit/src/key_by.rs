@@ -73,8 +73,7 @@ where
 
 impl KeyBy for ClientAddr {
     fn key<'a>(&self, head: &Head<'a>) -> Result<Option<Key<'a>>, NoKey> {
-        let addr = self.find(head)?;
-        Ok(Some(Key::network(addr, self.prefix())))
+        Ok(Some(Key::canonical(self.find(head)?, self.prefix())))
     }
 }
 

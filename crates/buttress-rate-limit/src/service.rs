@@ -53,6 +53,7 @@ where
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let judge = Judge { core: &self.core, settings: &self.settings };
         match judge.judge(&Head::of(&request)) {
+            Verdict::Plain => ResponseFuture::plain(self.inner.call(request)),
             Verdict::Pass(pass) => call(&mut self.inner, request, pass, self.settings.tab),
             Verdict::Refuse(refusal) => ResponseFuture::refused(refusal),
             Verdict::Wait(pending) => {
@@ -65,7 +66,6 @@ where
 }
 
 /// Calls the inner service with a request that may go on.
-#[inline]
 pub(crate) fn call<S, ReqB, St>(
     inner: &mut S,
     mut request: Request<ReqB>,

@@ -89,7 +89,8 @@ impl<'a, L> Asks<'a, L> {
     #[must_use]
     #[inline]
     pub fn new() -> Self {
-        Self { list: [const { None }; MOST_LIMITS], len: 0 }
+        // Unlike a constant that is repeated, this leaves the insides of empty places as they are.
+        Self { list: std::array::from_fn(|_| None), len: 0 }
     }
 
     /// Adds one.
