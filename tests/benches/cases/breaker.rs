@@ -111,7 +111,7 @@ fn failsafe() -> impl Fn() -> Box<dyn FnMut() + Send> + Send + Sync + 'static {
 fn seatbelt() -> Operation {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let guard = runtime.enter();
-    let context = ResilienceContext::new(&tick::Clock::new_tokio());
+    let context = ResilienceContext::new(tick::Clock::new_tokio());
     let layer = Seatbelt::layer("bench", &context)
         .recovery_with(|answer: &Result<Answer, _>, _| match answer {
             Ok(answer) if !answer.status().is_server_error() => RecoveryInfo::never(),
