@@ -174,7 +174,7 @@ fn calls(gateway: &Gateway, method: Method, path: &str) -> usize {
 }
 
 fn answer(status: u16) -> Then {
-    superduperai_sim::Answer::new(StatusCode::from_u16(status).unwrap()).into()
+    superduperai_sim::Answer::new(StatusCode::from_u16(status).expect("a status")).into()
 }
 
 /// All that can go wrong with one call.
@@ -269,7 +269,7 @@ async fn an_answer_that_breaks_in_the_middle_is_not_tried_again() {
 }
 
 async fn health(gateway: &Gateway) -> Value {
-    serde_json::from_slice(&gateway.http().get("/healthz").await.body).unwrap()
+    serde_json::from_slice(&gateway.http().get("/healthz").await.body).expect("JSON")
 }
 
 // CBK-2, CBK-8, RTY-18

@@ -110,7 +110,9 @@ async fn every_method_at_every_address(witness: &mut Witness) {
     let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"];
     for path in ADDRESSES.into_iter().chain(NOWHERE) {
         for method in methods {
-            witness.ask(Method::from_bytes(method.as_bytes()).unwrap(), path, &[], "").await;
+            witness
+                .ask(Method::from_bytes(method.as_bytes()).expect("what the contract promises"), path, &[], "")
+                .await;
         }
         witness.ask(Method::GET, path, &[("accept", "application/problem+json")], "").await;
         witness.ask(Method::GET, path, &[("accept", "image/png")], "").await;
@@ -147,7 +149,7 @@ async fn a_picture_and_a_video(witness: &mut Witness) {
     let form = "--X\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nGIF89a\x01\0\x01\0\0\0\0;\r\n--X--\r\n";
     let multipart = [("content-type", "multipart/form-data; boundary=X")];
     let uploaded = witness.ask(Method::POST, "/api/uploads", &multipart, form).await.data();
-    let file = uploaded["fileId"].as_str().unwrap();
+    let file = uploaded["fileId"].as_str().expect("what the contract promises");
     let picture = witness.post("/api/images", r#"{"prompt":"a boat","width":320,"height":240}"#).await.data();
     followed(witness, &picture).await;
     let video = format!(r#"{{"prompt":"it sails","image":"{file}"}}"#);
@@ -156,10 +158,10 @@ async fn a_picture_and_a_video(witness: &mut Witness) {
 }
 
 async fn followed(witness: &mut Witness, job: &Value) {
-    let link = |name: &str| job["links"][name].as_str().unwrap().to_owned();
+    let link = |name: &str| job["links"][name].as_str().expect("what the contract promises").to_owned();
     let stream = witness.get(&link("events")).await;
-    let stream = String::from_utf8(stream.body.to_vec()).unwrap();
-    let last = stream.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap();
+    let stream = String::from_utf8(stream.body.to_vec()).expect("what the contract promises");
+    let last = stream.lines().rev().find_map(|line| line.strip_prefix("id: ")).expect("what the contract promises");
     witness.get(&link("self")).await;
     witness.get(&link("result")).await;
     for method in [Method::GET, Method::HEAD] {

@@ -1,6 +1,6 @@
 //! The limits of the gateway, as its callers meet them, alone and behind real proxies.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use buttress_rate_limit::{ListHeader, Quota};
 use buttress_tests::{
@@ -10,6 +10,7 @@ use buttress_tests::{
 };
 use gateway_common::Settings;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::Gateway;
 
