@@ -135,6 +135,8 @@ impl MakeWriter<'_> for Lines {
 
 #[tokio::test(start_paused = true)]
 async fn each_is_a_line_in_the_log_without_any_key() {
+    // Without one for all threads, a test in another one may be the first to come by an event, which is then off for all.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt().json().flatten_event(true).without_time().with_writer(lines.clone());
     let guard = tracing::dispatcher::set_default(&subscriber.finish().into());
