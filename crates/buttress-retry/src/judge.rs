@@ -6,7 +6,7 @@ use buttress_core::{CorrelationId, Problem};
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Cause, GaveUp, Outcome, Policy, Repeat, Retrying, Verdict, Why,
+    Cause, GaveUp, Outcome, Policy, Repeat, Retrying, Verdict, Why,
     call::Call,
     decide::{Facts, Next},
     random::within,
@@ -14,6 +14,7 @@ use crate::{
 
 impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
     /// How long until another try, if there is one.
+    #[inline]
     pub(crate) fn next<E>(&mut self, outcome: &Outcome<'_, E>) -> Option<Duration>
     where
         P: Policy<E>,
@@ -22,6 +23,14 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         if verdict == Verdict::Final {
             return None;
         }
+        self.after(verdict, outcome)
+    }
+
+    #[cold]
+    fn after<E>(&mut self, verdict: Verdict, outcome: &Outcome<'_, E>) -> Option<Duration>
+    where
+        P: Policy<E>,
+    {
         let asked = self.settings.policy.delay(outcome);
         let facts = self.facts(verdict, asked);
         let next = self.pay(facts);
@@ -57,7 +66,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         let next = facts.next();
         let Next::Again { free: false, .. } = next else { return next };
         let budget = self.kept.as_ref().ok().and_then(|kept| kept.budget.as_ref());
-        if budget.is_none_or(Budget::take) { next } else { Next::HandOn(Some(Why::Budget)) }
+        if self.settings.common.take(budget) { next } else { Next::HandOn(Some(Why::Budget)) }
     }
 
     fn tell(&mut self, cause: Cause, next: Next) -> Option<Duration> {
