@@ -14,23 +14,22 @@ use crate::{
 
 impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
     /// How long until another try, if there is one.
-    #[inline]
     pub(crate) fn next<E>(&mut self, outcome: &Outcome<'_, E>) -> Option<Duration>
     where
         P: Policy<E>,
     {
         let verdict = self.settings.policy.judge(outcome);
-        if verdict == Verdict::Final {
-            return None;
-        }
         self.after(verdict, outcome)
     }
 
-    #[cold]
-    fn after<E>(&mut self, verdict: Verdict, outcome: &Outcome<'_, E>) -> Option<Duration>
+    /// The same, after a verdict.
+    pub(crate) fn after<E>(&mut self, verdict: Verdict, outcome: &Outcome<'_, E>) -> Option<Duration>
     where
         P: Policy<E>,
     {
+        if verdict == Verdict::Final {
+            return None;
+        }
         let asked = self.settings.policy.delay(outcome);
         let facts = self.facts(verdict, asked);
         let next = self.pay(facts);

@@ -13,6 +13,7 @@ use crate::{ReplayBody, Why, frames::Frames, head::Head, settings::Common};
 pub(crate) struct Keep<B>(Arc<Kept<B>>);
 
 /// Shared with the body of a try.
+// Made empty in its place, and filled in there: there is too much of it to be moved.
 pub(crate) struct Kept<B> {
     head: Head,
     pub(crate) limit: usize,
@@ -42,10 +43,15 @@ impl<B: Body> Keep<B> {
     #[inline]
     pub(crate) fn new(parts: &Parts, body: B, limit: usize) -> (Self, ReplayBody<B>) {
         let is_empty = body.is_end_stream();
-        let slot = if is_empty { Slot::Empty } else { Slot::Lent(Frames::default()) };
-        let mut kept = Arc::new(Kept { head: Head::default(), limit, slot: Mutex::new(slot) });
-        Arc::get_mut(&mut kept).expect("nobody else has it yet").head.fill(parts);
-        let body = if is_empty { ReplayBody::empty() } else { ReplayBody::unread(body, kept.clone()) };
+        let mut kept = Arc::<Kept<B>>::default();
+        let Kept { head, limit: most, slot } = Arc::get_mut(&mut kept).expect("nobody else has it yet");
+        head.fill(parts);
+        *most = limit;
+        if is_empty {
+            return (Self(kept), ReplayBody::empty());
+        }
+        *slot.get_mut().unwrap_or_else(PoisonError::into_inner) = Slot::Lent(Frames::default());
+        let body = ReplayBody::unread(body, kept.clone());
         (Self(kept), body)
     }
 
@@ -82,6 +88,13 @@ impl<B: Body> Keep<B> {
             // It was read in part, or is still being sent.
             Slot::Lent(_) => Err(Why::BodyUnfinished),
         }
+    }
+}
+
+impl<B> Default for Kept<B> {
+    #[inline]
+    fn default() -> Self {
+        Self { head: Head::default(), limit: 0, slot: Mutex::new(Slot::Empty) }
     }
 }
 
