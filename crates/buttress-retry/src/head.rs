@@ -1,7 +1,7 @@
 use buttress_core::Attempt;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request::Parts};
 
-use crate::settings::Common;
+use crate::{extras::Extras, settings::Common};
 
 /// The head of a request, kept for another try. It is empty at first, and filled in where it stays: there is too much of
 /// it to be moved.
@@ -12,7 +12,7 @@ pub(crate) struct Head {
     uri: Option<Uri>,
     version: Version,
     fields: Fields,
-    extensions: Extensions,
+    extras: Extras,
 }
 
 /// Header fields, kept in their order. Not a map: that would be two allocations, and mostly for nothing. A few have a
@@ -34,11 +34,11 @@ impl Head {
         self.uri = Some(parts.uri.clone());
         self.version = parts.version;
         self.fields.fill(&parts.headers);
-        self.extensions = parts.extensions.clone();
+        self.extras.fill(&parts.extensions);
     }
 
-    pub(crate) fn extensions(&self) -> &Extensions {
-        &self.extensions
+    pub(crate) fn extras(&self) -> &Extras {
+        &self.extras
     }
 
     /// The head of a later try, with this body.
@@ -47,7 +47,7 @@ impl Head {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone().unwrap_or_default();
         *request.version_mut() = self.version;
-        *request.extensions_mut() = self.extensions.clone();
+        *request.extensions_mut() = self.extras.to_extensions();
         request.extensions_mut().insert(attempt);
         let headers = request.headers_mut();
         *headers = self.fields.to_map();

@@ -72,7 +72,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         let (common, failed) = (&self.settings.common, self.attempt);
         match (next, &self.kept) {
             (Next::Again { delay, .. }, Ok(kept)) => {
-                common.tell_retry(&Retrying { failed, cause, delay }, kept.keep.head().extensions());
+                common.tell_retry(&Retrying { failed, cause, delay }, kept.keep.head().extras());
                 self.waited = delay;
                 // One that does not come to be sent counts as well.
                 self.attempt = failed.next();
@@ -90,7 +90,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
 
     pub(crate) fn id(&self) -> Option<&CorrelationId> {
         match &self.kept {
-            Ok(kept) => kept.keep.head().extensions().get(),
+            Ok(kept) => kept.keep.head().extras().id(),
             Err(sent) => sent.id.as_ref(),
         }
     }

@@ -20,15 +20,22 @@ pub(crate) struct Kept<B> {
     slot: Mutex<Slot<B>>,
 }
 
+/// A body, and what was read of it so far.
+pub(crate) struct Slot<B> {
+    pub(crate) body: Where<B>,
+    pub(crate) frames: Frames,
+}
+
 /// Where a body is.
-pub(crate) enum Slot<B> {
+pub(crate) enum Where<B> {
     /// There is none.
     Empty,
     /// Nobody has read of it.
     Unread(B),
-    /// A try has it, and has read this so far.
-    Lent(Frames),
-    Held(Frames),
+    /// A try has it.
+    Lent,
+    /// It was read to its end, and all of it is held.
+    Held,
     TooLarge,
 }
 
@@ -50,7 +57,7 @@ impl<B: Body> Keep<B> {
         if is_empty {
             return (Self(kept), ReplayBody::empty());
         }
-        *slot.get_mut().unwrap_or_else(PoisonError::into_inner) = Slot::Lent(Frames::default());
+        slot.get_mut().unwrap_or_else(PoisonError::into_inner).body = Where::Lent;
         let body = ReplayBody::unread(body, kept.clone());
         (Self(kept), body)
     }
@@ -62,15 +69,11 @@ impl<B: Body> Keep<B> {
     /// The body of the next try.
     fn body(&self) -> ReplayBody<B> {
         let mut slot = self.0.slot();
-        match std::mem::replace(&mut *slot, Slot::Lent(Frames::default())) {
-            Slot::Unread(body) => ReplayBody::unread(body, self.0.clone()),
-            Slot::Held(frames) => {
-                *slot = Slot::Held(frames.clone());
-                ReplayBody::again(frames.replay())
-            }
+        match std::mem::replace(&mut slot.body, Where::Lent) {
+            Where::Unread(body) => ReplayBody::unread(body, self.0.clone()),
             other => {
-                *slot = other;
-                ReplayBody::empty()
+                slot.body = other;
+                ReplayBody::again(slot.frames.clone().replay())
             }
         }
     }
@@ -82,11 +85,11 @@ impl<B: Body> Keep<B> {
 
     /// Whether there is a body for another try, and if not, why.
     pub(crate) fn check(&self) -> Result<(), Why> {
-        match &*self.0.slot() {
-            Slot::Empty | Slot::Unread(_) | Slot::Held(_) => Ok(()),
-            Slot::TooLarge => Err(Why::BodyTooLarge),
+        match &self.0.slot().body {
+            Where::Empty | Where::Unread(_) | Where::Held => Ok(()),
+            Where::TooLarge => Err(Why::BodyTooLarge),
             // It was read in part, or is still being sent.
-            Slot::Lent(_) => Err(Why::BodyUnfinished),
+            Where::Lent => Err(Why::BodyUnfinished),
         }
     }
 }
@@ -94,7 +97,7 @@ impl<B: Body> Keep<B> {
 impl<B> Default for Kept<B> {
     #[inline]
     fn default() -> Self {
-        Self { head: Head::default(), limit: 0, slot: Mutex::new(Slot::Empty) }
+        Self { head: Head::default(), limit: 0, slot: Mutex::new(Slot { body: Where::Empty, frames: Frames::default() }) }
     }
 }
 

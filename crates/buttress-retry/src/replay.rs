@@ -1,5 +1,5 @@
 use std::{
-    fmt, mem,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -10,8 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::{
-    frames::Replay,
-    keep::{Kept, Slot},
+    frames::{Frames, Replay},
+    keep::{Kept, Slot, Where},
 };
 
 pin_project! {
@@ -44,7 +44,7 @@ pin_project! {
     impl<B> PinnedDrop for Kind<B> {
         fn drop(this: Pin<&mut Self>) {
             if let KindProj::Unread { first } = this.project() && let Some((body, kept)) = first.take() {
-                *kept.slot() = Slot::Unread(body);
+                kept.slot().body = Where::Unread(body);
             }
         }
     }
@@ -88,16 +88,15 @@ impl<B: Body> ReplayBody<B> {
 
 impl<B: Body> First<B> {
     /// Keeps a frame, the last one perhaps.
+    #[inline]
     fn keep(&mut self, frame: &Frame<Bytes>, is_last: bool) {
         if self.stage == Stage::Keeping {
-            let mut slot = self.kept.slot();
-            if let Slot::Lent(frames) = &mut *slot {
-                if frames.keep(frame, self.kept.limit).is_err() {
-                    *slot = Slot::TooLarge;
-                    self.stage = Stage::Passing;
-                } else if is_last {
-                    *slot = Slot::Held(mem::take(frames));
-                }
+            let slot = &mut *self.kept.slot();
+            if slot.frames.keep(frame, self.kept.limit).is_err() {
+                *slot = Slot { body: Where::TooLarge, frames: Frames::default() };
+                self.stage = Stage::Passing;
+            } else if is_last {
+                slot.body = Where::Held;
             }
         }
         if is_last {
@@ -107,10 +106,7 @@ impl<B: Body> First<B> {
 
     fn finish(&mut self) {
         if self.stage == Stage::Keeping {
-            let mut slot = self.kept.slot();
-            if let Slot::Lent(frames) = &mut *slot {
-                *slot = Slot::Held(mem::take(frames));
-            }
+            self.kept.slot().body = Where::Held;
         }
         self.stage = Stage::Ended;
     }
@@ -119,6 +115,7 @@ impl<B: Body> First<B> {
 type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
 
 /// Reads on, and keeps what is read.
+#[inline]
 fn read<B: Body>(mut body: Pin<&mut B>, first: &mut First<B>, cx: &mut Context<'_>) -> Polled<B> {
     if first.stage == Stage::Ended {
         return Poll::Ready(None);
@@ -174,6 +171,7 @@ impl<B: Body> Body for ReplayBody<B> {
     }
 }
 
+#[inline]
 fn to_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {
     frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
 }
