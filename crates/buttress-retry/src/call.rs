@@ -84,12 +84,10 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
                 Some(delay) => self.retry(delay, Some(Box::pin(response.into_body()))),
                 None => Turn::Return(Ok(hand_on(response))),
             },
-            (Err(error), verdict) => {
-                match verdict.and_then(|verdict| self.after(verdict, &Outcome::Error(&error))) {
-                    Some(delay) => self.retry(delay, None),
-                    None => Turn::Return(Err(error)),
-                }
-            }
+            (Err(error), verdict) => match verdict.and_then(|verdict| self.after(verdict, &Outcome::Error(&error))) {
+                Some(delay) => self.retry(delay, None),
+                None => Turn::Return(Err(error)),
+            },
         }
     }
 

@@ -57,7 +57,9 @@ impl Extras {
 
 #[inline]
 fn copy<T: Clone + Send + Sync + 'static>(place: &mut Option<T>, extensions: &Extensions, left: &mut usize) {
-    if *left > 0 && let Some(found) = extensions.get::<T>() {
+    if *left > 0
+        && let Some(found) = extensions.get::<T>()
+    {
         *place = Some(found.clone());
         *left -= 1;
     }
@@ -71,7 +73,9 @@ fn put<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, kept: Opti
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, time::Instant};
+    use std::net::SocketAddr;
+
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn they_come_back_whatever_is_among_them() {
         let id: CorrelationId = "b7d1".parse().unwrap();
-        let (notes, deadline) = (Notes::default(), Deadline::at(Instant::now()));
+        let (notes, deadline) = (Notes::default(), Deadline::at(Instant::now().into_std()));
         let peer = PeerAddr(SocketAddr::from(([192, 0, 2, 7], 4711)));
         for among in 0..64_u8 {
             let has = |bit: u8| among & (1 << bit) != 0;

@@ -171,7 +171,9 @@ where
                 call.time_out()
             }
         },
-        StateProj::TooLate { .. } | StateProj::Calling { .. } | StateProj::Turning => unreachable!("polled after it was done"),
+        StateProj::TooLate { .. } | StateProj::Calling { .. } | StateProj::Turning => {
+            unreachable!("polled after it was done")
+        }
     })
 }
 

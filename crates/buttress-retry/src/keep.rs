@@ -97,7 +97,11 @@ impl<B: Body> Keep<B> {
 impl<B> Default for Kept<B> {
     #[inline]
     fn default() -> Self {
-        Self { head: Head::default(), limit: 0, slot: Mutex::new(Slot { body: Where::Empty, frames: Frames::default() }) }
+        Self {
+            head: Head::default(),
+            limit: 0,
+            slot: Mutex::new(Slot { body: Where::Empty, frames: Frames::default() }),
+        }
     }
 }
 

@@ -35,17 +35,20 @@ pin_project! {
     enum Kind<B> {
         Once { #[pin] body: B },
         Empty,
-        // It moves from here when it is read, or back to where it is kept when it is not.
-        Unread { first: Option<(B, Arc<Kept<B>>)> },
+        Unread { loan: Loan<B> },
         Reading { #[pin] body: B, first: First<B> },
         Again { replay: Replay },
     }
+}
 
-    impl<B> PinnedDrop for Kind<B> {
-        fn drop(this: Pin<&mut Self>) {
-            if let KindProj::Unread { first } = this.project() && let Some((body, kept)) = first.take() {
-                kept.slot().body = Where::Unread(body);
-            }
+/// A body that goes back to where it is kept, unless it is read.
+struct Loan<B>(Option<(B, Arc<Kept<B>>)>);
+
+impl<B> Drop for Loan<B> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some((body, kept)) = self.0.take() {
+            kept.slot().body = Where::Unread(body);
         }
     }
 }
@@ -78,7 +81,7 @@ impl<B: Body> ReplayBody<B> {
     /// A body that nobody has read of.
     #[inline]
     pub(crate) fn unread(body: B, kept: Arc<Kept<B>>) -> Self {
-        Self { kind: Kind::Unread { first: Some((body, kept)) } }
+        Self { kind: Kind::Unread { loan: Loan(Some((body, kept))) } }
     }
 
     pub(crate) fn again(replay: Replay) -> Self {
@@ -138,8 +141,8 @@ impl<B: Body> Body for ReplayBody<B> {
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
         let mut kind = self.project().kind;
-        if let KindProj::Unread { first } = kind.as_mut().project() {
-            let Some((body, kept)) = first.take() else { return Poll::Ready(None) };
+        if let KindProj::Unread { loan } = kind.as_mut().project() {
+            let Some((body, kept)) = loan.0.take() else { return Poll::Ready(None) };
             kind.set(Kind::Reading { body, first: First { kept, stage: Stage::Keeping } });
         }
         match kind.project() {
@@ -153,20 +156,20 @@ impl<B: Body> Body for ReplayBody<B> {
     #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Once { body } | Kind::Unread { first: Some((body, _)) } => body.is_end_stream(),
+            Kind::Once { body } | Kind::Unread { loan: Loan(Some((body, _))) } => body.is_end_stream(),
             Kind::Reading { body, first } => first.stage == Stage::Ended || body.is_end_stream(),
             Kind::Again { replay } => replay.is_over(),
-            Kind::Empty | Kind::Unread { first: None } => true,
+            Kind::Empty | Kind::Unread { loan: Loan(None) } => true,
         }
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Once { body } | Kind::Unread { first: Some((body, _)) } => body.size_hint(),
+            Kind::Once { body } | Kind::Unread { loan: Loan(Some((body, _))) } => body.size_hint(),
             Kind::Reading { body, first } if first.stage != Stage::Ended => body.size_hint(),
             Kind::Again { replay } => replay.size_hint(),
-            Kind::Empty | Kind::Reading { .. } | Kind::Unread { first: None } => SizeHint::with_exact(0),
+            Kind::Empty | Kind::Reading { .. } | Kind::Unread { loan: Loan(None) } => SizeHint::with_exact(0),
         }
     }
 }

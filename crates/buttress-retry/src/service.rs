@@ -8,11 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{
-    Policy, ReplayBody, Reread, ResponseFuture, Standard,
-    open::plan,
-    settings::Settings,
-};
+use crate::{Policy, ReplayBody, Reread, ResponseFuture, Standard, open::plan, settings::Settings};
 
 /// The service of a [`RetryLayer`](crate::RetryLayer).
 ///
