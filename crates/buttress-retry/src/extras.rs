@@ -22,11 +22,11 @@ impl Extras {
     #[inline]
     pub(crate) fn fill(&mut self, extensions: &Extensions) {
         let left = &mut extensions.len();
-        // The first two are asked for.
-        copy(&mut self.id, extensions, left);
-        copy(&mut self.notes, extensions, left);
-        copy(&mut self.deadline, extensions, left);
+        // The peer first: it is in every request that a host hands on.
         copy(&mut self.peer, extensions, left);
+        copy(&mut self.id, extensions, left);
+        copy(&mut self.deadline, extensions, left);
+        copy(&mut self.notes, extensions, left);
         copy(&mut self.repeat, extensions, left);
         if *left > 0 {
             self.all = extensions.clone();
