@@ -82,7 +82,6 @@ mod tests {
     #[derive(Clone, Debug, PartialEq)]
     struct Foreign(u8);
 
-    // RTY-2
     #[test]
     fn they_come_back_whatever_is_among_them() {
         let id: CorrelationId = "b7d1".parse().unwrap();
