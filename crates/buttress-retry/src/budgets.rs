@@ -131,16 +131,6 @@ pub enum Budgets {
     ByKey(BudgetByKey),
 }
 
-impl Budgets {
-    #[inline]
-    pub(crate) fn of(&self, parts: &Parts) -> Cow<'_, Budget> {
-        match self {
-            Self::One(budget) => Cow::Borrowed(budget),
-            Self::ByKey(budgets) => Cow::Owned(budgets.of(parts)),
-        }
-    }
-}
-
 impl From<Budget> for Budgets {
     fn from(budget: Budget) -> Self {
         Self::One(budget)

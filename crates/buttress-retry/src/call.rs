@@ -5,7 +5,7 @@ use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Outcome, Policy, Repeat, ReplayBody, Reread, Why,
+    Budget, Outcome, Policy, Repeat, ReplayBody, Reread, Verdict, Why,
     keep::Keep,
     outcome::Answer,
     reading::{Drain, Reading, is_readable},
@@ -50,26 +50,41 @@ pub(crate) enum Turn<B: http_body::Body, E> {
 }
 
 impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
-    /// A try has ended by itself.
+    /// What a try that has ended by itself is worth. None: its body may say.
     #[inline]
-    pub(crate) fn settle<B, E>(&mut self, result: Result<Response<B>, E>) -> Turn<B, E>
+    pub(crate) fn judge<B, E>(&self, result: &Result<Response<B>, E>) -> Option<Verdict>
     where
         P: Policy<E>,
         B: http_body::Body,
     {
+        let policy = &self.settings.policy;
         match result {
             Ok(response) => {
-                let answer = Answer::of(&response);
-                if answer.leaves_open() && self.reads(&response) {
-                    let reading = Reading::new(response, self.settings.common.drain_bytes);
-                    return Turn::Read(Box::new(reading), self.read_by());
-                }
-                match self.next(&Outcome::Answer(answer)) {
-                    Some(delay) => self.retry(delay, Some(Box::pin(response.into_body()))),
-                    None => Turn::Return(Ok(hand_on(response))),
-                }
+                let answer = Answer::of(response);
+                let is_read = answer.leaves_open() && self.reads(response);
+                (!is_read).then(|| policy.judge(&Outcome::Answer(answer)))
             }
-            Err(error) => match self.next(&Outcome::Error(&error)) {
+            Err(error) => Some(policy.judge(&Outcome::Error(error))),
+        }
+    }
+
+    /// A try has failed.
+    #[cold]
+    pub(crate) fn settle<B, E>(&mut self, result: Result<Response<B>, E>, verdict: Option<Verdict>) -> Turn<B, E>
+    where
+        P: Policy<E>,
+        B: http_body::Body,
+    {
+        match (result, verdict) {
+            (Ok(response), None) => {
+                let reading = Reading::new(response, self.settings.common.drain_bytes);
+                Turn::Read(Box::new(reading), self.read_by())
+            }
+            (Ok(response), Some(verdict)) => match self.after(verdict, &Outcome::Answer(Answer::of(&response))) {
+                Some(delay) => self.retry(delay, Some(Box::pin(response.into_body()))),
+                None => Turn::Return(Ok(hand_on(response))),
+            },
+            (Err(error), verdict) => match verdict.and_then(|verdict| self.after(verdict, &Outcome::Error(&error))) {
                 Some(delay) => self.retry(delay, None),
                 None => Turn::Return(Err(error)),
             },

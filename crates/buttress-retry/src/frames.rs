@@ -24,6 +24,7 @@ const LEAST: usize = 64;
 
 impl Frames {
     /// Keeps a frame, unless it would be more than `limit` bytes in all.
+    #[inline]
     pub(crate) fn keep(&mut self, frame: &Frame<Bytes>, limit: usize) -> Result<(), TooLarge> {
         if let Some(data) = frame.data_ref() {
             self.charge(data.len(), limit)?;
@@ -38,6 +39,7 @@ impl Frames {
         Ok(())
     }
 
+    #[inline]
     fn charge(&mut self, bytes: usize, limit: usize) -> Result<(), TooLarge> {
         // The first frame may be as small as it likes: most bodies have no other.
         let counted = if self.charged == 0 && bytes > 0 { bytes } else { bytes.max(LEAST) };

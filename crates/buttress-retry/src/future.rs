@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
-    Policy, ReplayBody, Reread,
+    Policy, ReplayBody, Reread, Verdict,
     call::{Call, Turn, hand_on, too_late},
     reading::{Drain, Reading},
     timer::Timer,
@@ -88,7 +88,30 @@ where
             };
         };
         loop {
-            let (state, by) = match ready!(advance(this.state.as_mut(), this.timer.as_mut(), call, cx)) {
+            let turn = if let StateProj::Calling { future } = this.state.as_mut().project() {
+                // Calling → answered | Reading | Draining | Waiting | Readying
+                // An answer that is there goes before a time that is over.
+                let polled = future.poll(cx);
+                if polled.is_pending() {
+                    ready!(this.timer.as_mut().poll(cx));
+                }
+                let verdict = match &polled {
+                    Poll::Ready(result) => call.judge(result),
+                    Poll::Pending => None,
+                };
+                // The try lets go of everything before anything else begins (RTY-5).
+                this.state.set(State::Turning);
+                match polled {
+                    Poll::Ready(result) if verdict == Some(Verdict::Final) => {
+                        return Poll::Ready(result.map(hand_on));
+                    }
+                    Poll::Ready(result) => call.settle(result, verdict),
+                    Poll::Pending => call.time_out(),
+                }
+            } else {
+                ready!(advance(this.state.as_mut(), this.timer.as_mut(), call, cx))
+            };
+            let (state, by) = match turn {
                 Turn::Return(result) => return Poll::Ready(result),
                 Turn::Read(reading, by) => (State::Reading { reading: Some(reading) }, by),
                 Turn::Drain(drain, by, due) => (State::Draining { drain, due }, by),
@@ -106,10 +129,9 @@ where
     }
 }
 
-/// Goes on from a state, or waits in it.
-#[inline]
+/// Goes on from a state between two tries, or waits in it.
 fn advance<S, P, ReqB, ResB>(
-    mut state: Pin<&mut State<S::Future, ResB>>,
+    state: Pin<&mut State<S::Future, ResB>>,
     timer: Pin<&mut Timer>,
     call: &mut Call<S, P, ReqB>,
     cx: &mut Context<'_>,
@@ -120,21 +142,7 @@ where
     ReqB: http_body::Body,
     ResB: http_body::Body,
 {
-    Poll::Ready(match state.as_mut().project() {
-        // Calling → answered | Reading | Draining | Waiting | Readying
-        StateProj::Calling { future } => {
-            // An answer that is there goes before a time that is over.
-            let polled = future.poll(cx);
-            if polled.is_pending() {
-                ready!(timer.poll(cx));
-            }
-            // The try lets go of everything before anything else begins (RTY-5).
-            state.set(State::Turning);
-            match polled {
-                Poll::Ready(result) => call.settle(result),
-                Poll::Pending => call.time_out(),
-            }
-        }
+    Poll::Ready(match state.project() {
         // Reading → answered | Draining | Waiting | Readying
         StateProj::Reading { reading } => {
             if reading.as_mut().is_some_and(|reading| reading.poll(cx).is_pending()) {
@@ -163,7 +171,9 @@ where
                 call.time_out()
             }
         },
-        StateProj::TooLate { .. } | StateProj::Turning => unreachable!("polled after it was done"),
+        StateProj::TooLate { .. } | StateProj::Calling { .. } | StateProj::Turning => {
+            unreachable!("polled after it was done")
+        }
     })
 }
 

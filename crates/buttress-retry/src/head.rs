@@ -1,16 +1,18 @@
 use buttress_core::Attempt;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request::Parts};
 
-use crate::settings::Common;
+use crate::{extras::Extras, settings::Common};
 
-/// The head of a request, kept for another try.
-#[derive(Debug)]
+/// The head of a request, kept for another try. It is empty at first, and filled in where it stays: there is too much of
+/// it to be moved.
+#[derive(Debug, Default)]
 pub(crate) struct Head {
     method: Method,
-    uri: Uri,
+    // None: not filled in yet.
+    uri: Option<Uri>,
     version: Version,
     fields: Fields,
-    extensions: Extensions,
+    extras: Extras,
 }
 
 /// Header fields, kept in their order. Not a map: that would be two allocations, and mostly for nothing. A few have a
@@ -26,34 +28,26 @@ type Field = (HeaderName, HeaderValue);
 const FEW: usize = 6;
 
 impl Head {
-    /// All but the header fields, which are [filled in](Self::fill) where this one stays: there are too many to be moved.
     #[inline]
-    pub(crate) fn of(parts: &Parts) -> Self {
-        Self {
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            version: parts.version,
-            fields: Fields::default(),
-            extensions: parts.extensions.clone(),
-        }
+    pub(crate) fn fill(&mut self, parts: &Parts) {
+        self.method = parts.method.clone();
+        self.uri = Some(parts.uri.clone());
+        self.version = parts.version;
+        self.fields.fill(&parts.headers);
+        self.extras.fill(&parts.extensions);
     }
 
-    #[inline]
-    pub(crate) fn fill(&mut self, headers: &HeaderMap) {
-        self.fields.fill(headers);
-    }
-
-    pub(crate) fn extensions(&self) -> &Extensions {
-        &self.extensions
+    pub(crate) fn extras(&self) -> &Extras {
+        &self.extras
     }
 
     /// The head of a later try, with this body.
     pub(crate) fn request<B>(&self, body: B, attempt: Attempt, common: &Common) -> Request<B> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = self.uri.clone().unwrap_or_default();
         *request.version_mut() = self.version;
-        *request.extensions_mut() = self.extensions.clone();
+        *request.extensions_mut() = self.extras.to_extensions();
         request.extensions_mut().insert(attempt);
         let headers = request.headers_mut();
         *headers = self.fields.to_map();
@@ -69,7 +63,9 @@ impl Fields {
         for (place, (name, value)) in self.few.iter_mut().zip(&mut rest) {
             *place = Some((name.clone(), value.clone()));
         }
-        self.more.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
+        if headers.len() > FEW {
+            self.more.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
+        }
     }
 
     fn to_map(&self) -> HeaderMap {

@@ -6,7 +6,7 @@ use buttress_core::{CorrelationId, Problem};
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Cause, GaveUp, Outcome, Policy, Repeat, Retrying, Verdict, Why,
+    Cause, GaveUp, Outcome, Policy, Repeat, Retrying, Verdict, Why,
     call::Call,
     decide::{Facts, Next},
     random::within,
@@ -19,6 +19,14 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         P: Policy<E>,
     {
         let verdict = self.settings.policy.judge(outcome);
+        self.after(verdict, outcome)
+    }
+
+    /// The same, after a verdict.
+    pub(crate) fn after<E>(&mut self, verdict: Verdict, outcome: &Outcome<'_, E>) -> Option<Duration>
+    where
+        P: Policy<E>,
+    {
         if verdict == Verdict::Final {
             return None;
         }
@@ -57,14 +65,14 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         let next = facts.next();
         let Next::Again { free: false, .. } = next else { return next };
         let budget = self.kept.as_ref().ok().and_then(|kept| kept.budget.as_ref());
-        if budget.is_none_or(Budget::take) { next } else { Next::HandOn(Some(Why::Budget)) }
+        if self.settings.common.take(budget) { next } else { Next::HandOn(Some(Why::Budget)) }
     }
 
     fn tell(&mut self, cause: Cause, next: Next) -> Option<Duration> {
         let (common, failed) = (&self.settings.common, self.attempt);
         match (next, &self.kept) {
             (Next::Again { delay, .. }, Ok(kept)) => {
-                common.tell_retry(&Retrying { failed, cause, delay }, kept.keep.head().extensions());
+                common.tell_retry(&Retrying { failed, cause, delay }, kept.keep.head().extras());
                 self.waited = delay;
                 // One that does not come to be sent counts as well.
                 self.attempt = failed.next();
@@ -82,7 +90,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
 
     pub(crate) fn id(&self) -> Option<&CorrelationId> {
         match &self.kept {
-            Ok(kept) => kept.keep.head().extensions().get(),
+            Ok(kept) => kept.keep.head().extras().id(),
             Err(sent) => sent.id.as_ref(),
         }
     }

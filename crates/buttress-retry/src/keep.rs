@@ -12,21 +12,30 @@ use crate::{ReplayBody, Why, frames::Frames, head::Head, settings::Common};
 /// What is kept of a request, in one place: whoever passes it on passes a pointer.
 pub(crate) struct Keep<B>(Arc<Kept<B>>);
 
-/// Shared with the body of the first try.
+/// Shared with the body of a try.
+// Made empty in its place, and filled in there: there is too much of it to be moved.
 pub(crate) struct Kept<B> {
     head: Head,
     pub(crate) limit: usize,
-    // None: there is no body to keep.
-    body: Option<Mutex<Slot<B>>>,
+    slot: Mutex<Slot<B>>,
+}
+
+/// A body, and what was read of it so far.
+pub(crate) struct Slot<B> {
+    pub(crate) body: Where<B>,
+    pub(crate) frames: Frames,
 }
 
 /// Where a body is.
-pub(crate) enum Slot<B> {
+pub(crate) enum Where<B> {
+    /// There is none.
+    Empty,
     /// Nobody has read of it.
     Unread(B),
     /// A try has it.
     Lent,
-    Held(Frames),
+    /// It was read to its end, and all of it is held.
+    Held,
     TooLarge,
 }
 
@@ -37,12 +46,20 @@ impl<B: Body> Keep<B> {
         body.size_hint().lower() <= limit as u64
     }
 
+    /// Keeps a request, whose body is that of the first try from now on.
     #[inline]
-    pub(crate) fn new(parts: &Parts, body: B, limit: usize) -> Self {
-        let body = if body.is_end_stream() { None } else { Some(Mutex::new(Slot::Unread(body))) };
-        let mut kept = Arc::new(Kept { head: Head::of(parts), limit, body });
-        Arc::get_mut(&mut kept).expect("nobody else has it yet").head.fill(&parts.headers);
-        Self(kept)
+    pub(crate) fn new(parts: &Parts, body: B, limit: usize) -> (Self, ReplayBody<B>) {
+        let is_empty = body.is_end_stream();
+        let mut kept = Arc::<Kept<B>>::default();
+        let Kept { head, limit: most, slot } = Arc::get_mut(&mut kept).expect("nobody else has it yet");
+        head.fill(parts);
+        *most = limit;
+        if is_empty {
+            return (Self(kept), ReplayBody::empty());
+        }
+        slot.get_mut().unwrap_or_else(PoisonError::into_inner).body = Where::Lent;
+        let body = ReplayBody::unread(body, kept.clone());
+        (Self(kept), body)
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -50,13 +67,15 @@ impl<B: Body> Keep<B> {
     }
 
     /// The body of the next try.
-    #[inline]
-    pub(crate) fn body(&self) -> ReplayBody<B> {
-        let Some(slot) = &self.0.body else { return ReplayBody::empty() };
-        if let Slot::Held(frames) = &*lock(slot) {
-            return ReplayBody::again(frames.clone().replay());
+    fn body(&self) -> ReplayBody<B> {
+        let mut slot = self.0.slot();
+        match std::mem::replace(&mut slot.body, Where::Lent) {
+            Where::Unread(body) => ReplayBody::unread(body, self.0.clone()),
+            other => {
+                slot.body = other;
+                ReplayBody::again(slot.frames.clone().replay())
+            }
         }
-        ReplayBody::first(self.0.clone())
     }
 
     /// The request of a later try.
@@ -65,28 +84,31 @@ impl<B: Body> Keep<B> {
     }
 
     /// Whether there is a body for another try, and if not, why.
-    pub(crate) fn check(&mut self) -> Result<(), Why> {
-        let is_alone = Arc::get_mut(&mut self.0).is_some();
-        let Some(slot) = &self.0.body else { return Ok(()) };
-        match &*lock(slot) {
-            Slot::Held(_) => Ok(()),
-            // The try has let go of it.
-            Slot::Unread(_) if is_alone => Ok(()),
-            Slot::TooLarge => Err(Why::BodyTooLarge),
+    pub(crate) fn check(&self) -> Result<(), Why> {
+        match &self.0.slot().body {
+            Where::Empty | Where::Unread(_) | Where::Held => Ok(()),
+            Where::TooLarge => Err(Why::BodyTooLarge),
             // It was read in part, or is still being sent.
-            Slot::Unread(_) | Slot::Lent => Err(Why::BodyUnfinished),
+            Where::Lent => Err(Why::BodyUnfinished),
+        }
+    }
+}
+
+impl<B> Default for Kept<B> {
+    #[inline]
+    fn default() -> Self {
+        Self {
+            head: Head::default(),
+            limit: 0,
+            slot: Mutex::new(Slot { body: Where::Empty, frames: Frames::default() }),
         }
     }
 }
 
 impl<B> Kept<B> {
-    /// The place of a body that there is.
+    #[inline]
     pub(crate) fn slot(&self) -> MutexGuard<'_, Slot<B>> {
-        lock(self.body.as_ref().expect("only a body that there is has a first try"))
+        // Whatever panicked did so while it was asked, and changed nothing.
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn lock<B>(slot: &Mutex<Slot<B>>) -> MutexGuard<'_, Slot<B>> {
-    // Whatever panicked did so while it was asked, and changed nothing.
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,6 +5,7 @@ mod budget;
 mod budgets;
 mod call;
 mod decide;
+mod extras;
 mod frames;
 mod future;
 mod head;

@@ -50,6 +50,7 @@ pub enum Verdict {
 }
 
 impl<'a> Answer<'a> {
+    #[inline]
     pub(crate) fn of<B>(response: &'a Response<B>) -> Self {
         let (headers, extensions) = (response.headers(), response.extensions());
         Self { status: response.status(), headers, extensions, told: None }
@@ -59,10 +60,16 @@ impl<'a> Answer<'a> {
         Self { status: head.status, headers: &head.headers, extensions: &head.extensions, told }
     }
 
+    #[inline]
     fn verdict(&self) -> Verdict {
         if self.status.as_u16() < 400 {
             return Verdict::Final;
         }
+        self.failed()
+    }
+
+    /// What a failure is worth.
+    fn failed(&self) -> Verdict {
         // RTY-14
         match word(self.headers) {
             Some(Word::Never) => return Verdict::Final,
@@ -99,9 +106,14 @@ impl<'a> Answer<'a> {
     }
 
     /// Whether the body might say something that the head does not.
+    #[inline]
     pub(crate) fn leaves_open(&self) -> bool {
         let may_pass = matches!(self.status.as_u16(), 408 | 409 | 429 | 500..);
-        may_pass && word(self.headers).is_none() && self.extensions.get::<Problem>().is_none()
+        may_pass && self.says_nothing()
+    }
+
+    fn says_nothing(&self) -> bool {
+        word(self.headers).is_none() && self.extensions.get::<Problem>().is_none()
     }
 }
 
@@ -127,6 +139,7 @@ impl<E> Outcome<'_, E> {
     ///
     /// 520 to 524 are the words of an edge for a server behind it. 429 is `Throttled`.
     #[must_use]
+    #[inline]
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Answer(answer) => answer.verdict(),

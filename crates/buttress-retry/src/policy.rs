@@ -40,6 +40,7 @@ pub trait Policy<E> {
 pub struct Standard;
 
 impl<E> Policy<E> for Standard {
+    #[inline]
     fn judge(&self, outcome: &Outcome<'_, E>) -> Verdict {
         outcome.verdict()
     }

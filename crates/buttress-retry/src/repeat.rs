@@ -33,6 +33,7 @@ impl Repeat {
     /// OPTIONS, TRACE, PUT and DELETE (RFC 9110 section 9.2.2) and for whatever carries an idempotency key
     /// (`Idempotency-Key` or `x-idempotency-key`, not empty); else [`Never`](Self::Never) (RTY-1).
     #[must_use]
+    #[inline]
     pub fn of(request: &Parts) -> Self {
         match request.extensions.get() {
             Some(mark) => *mark,

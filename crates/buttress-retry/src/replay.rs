@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     frames::{Frames, Replay},
-    keep::{Kept, Slot},
+    keep::{Kept, Slot, Where},
 };
 
 pin_project! {
@@ -35,30 +35,53 @@ pin_project! {
     enum Kind<B> {
         Once { #[pin] body: B },
         Empty,
-        First { #[pin] body: Option<B>, first: First<B> },
+        Unread { loan: Loan<B> },
+        Reading { #[pin] body: B, first: First<B> },
         Again { replay: Replay },
     }
 }
 
-/// The part of a first try that stays where it is.
+/// A body that goes back to where it is kept, unless it is read.
+struct Loan<B>(Option<(B, Arc<Kept<B>>)>);
+
+impl<B> Drop for Loan<B> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some((body, kept)) = self.0.take() {
+            kept.slot().body = Where::Unread(body);
+        }
+    }
+}
+
+/// What a first try that reads has to do with what it reads.
 struct First<B> {
     kept: Arc<Kept<B>>,
-    frames: Option<Frames>,
-    ended: bool,
+    stage: Stage,
+}
+
+#[derive(PartialEq, Eq)]
+enum Stage {
+    Keeping,
+    /// There is too much to keep.
+    Passing,
+    Ended,
 }
 
 impl<B: Body> ReplayBody<B> {
+    #[inline]
     pub(crate) fn once(body: B) -> Self {
         Self { kind: Kind::Once { body } }
     }
 
+    #[inline]
     pub(crate) fn empty() -> Self {
         Self { kind: Kind::Empty }
     }
 
-    pub(crate) fn first(kept: Arc<Kept<B>>) -> Self {
-        let first = First { kept, frames: Some(Frames::default()), ended: false };
-        Self { kind: Kind::First { body: None, first } }
+    /// A body that nobody has read of.
+    #[inline]
+    pub(crate) fn unread(body: B, kept: Arc<Kept<B>>) -> Self {
+        Self { kind: Kind::Unread { loan: Loan(Some((body, kept))) } }
     }
 
     pub(crate) fn again(replay: Replay) -> Self {
@@ -67,104 +90,91 @@ impl<B: Body> ReplayBody<B> {
 }
 
 impl<B: Body> First<B> {
-    /// The body, if this is the first to read it.
-    fn borrow(&self) -> Option<B> {
-        let mut slot = self.kept.slot();
-        match std::mem::replace(&mut *slot, Slot::Lent) {
-            Slot::Unread(body) => Some(body),
-            other => {
-                *slot = other;
-                None
+    /// Keeps a frame, the last one perhaps.
+    #[inline]
+    fn keep(&mut self, frame: &Frame<Bytes>, is_last: bool) {
+        if self.stage == Stage::Keeping {
+            let slot = &mut *self.kept.slot();
+            if slot.frames.keep(frame, self.kept.limit).is_err() {
+                *slot = Slot { body: Where::TooLarge, frames: Frames::default() };
+                self.stage = Stage::Passing;
+            } else if is_last {
+                slot.body = Where::Held;
             }
         }
-    }
-
-    fn keep(&mut self, frame: &Frame<Bytes>) {
-        let Some(frames) = &mut self.frames else { return };
-        if frames.keep(frame, self.kept.limit).is_err() {
-            self.frames = None;
-            *self.kept.slot() = Slot::TooLarge;
+        if is_last {
+            self.stage = Stage::Ended;
         }
     }
 
     fn finish(&mut self) {
-        self.ended = true;
-        if let Some(frames) = self.frames.take() {
-            *self.kept.slot() = Slot::Held(frames);
+        if self.stage == Stage::Keeping {
+            self.kept.slot().body = Where::Held;
         }
+        self.stage = Stage::Ended;
     }
+}
 
-    fn fail(&mut self) {
-        self.ended = true;
-        self.frames = None;
-    }
+type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;
 
-    /// Asks the body that nobody has read of yet.
-    fn ask<T>(&self, ask: impl FnOnce(&B) -> T) -> Option<T> {
-        match &*self.kept.slot() {
-            Slot::Unread(body) => Some(ask(body)),
-            Slot::Lent | Slot::Held(_) | Slot::TooLarge => None,
-        }
+/// Reads on, and keeps what is read.
+#[inline]
+fn read<B: Body>(mut body: Pin<&mut B>, first: &mut First<B>, cx: &mut Context<'_>) -> Polled<B> {
+    if first.stage == Stage::Ended {
+        return Poll::Ready(None);
     }
+    let frame = ready!(body.as_mut().poll_frame(cx)).map(|frame| frame.map(to_bytes));
+    match &frame {
+        // A reader that trusts the length never polls for the final `None`.
+        Some(Ok(frame)) => first.keep(frame, body.is_end_stream()),
+        // What was read of it stays in part.
+        Some(Err(_)) => first.stage = Stage::Ended,
+        None => first.finish(),
+    }
+    Poll::Ready(frame)
 }
 
 impl<B: Body> Body for ReplayBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().kind.project() {
+    #[inline]
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B> {
+        let mut kind = self.project().kind;
+        if let KindProj::Unread { loan } = kind.as_mut().project() {
+            let Some((body, kept)) = loan.0.take() else { return Poll::Ready(None) };
+            kind.set(Kind::Reading { body, first: First { kept, stage: Stage::Keeping } });
+        }
+        match kind.project() {
             KindProj::Once { body } => body.poll_frame(cx).map_ok(to_bytes),
-            KindProj::Empty => Poll::Ready(None),
+            KindProj::Reading { body, first } => read(body, first, cx),
             KindProj::Again { replay } => Poll::Ready(replay.next().map(Ok)),
-            KindProj::First { mut body, first } => {
-                if body.is_none() && !first.ended {
-                    body.set(first.borrow());
-                }
-                let Some(mut body) = body.as_pin_mut().filter(|_| !first.ended) else {
-                    return Poll::Ready(None);
-                };
-                let frame = match ready!(body.as_mut().poll_frame(cx)) {
-                    Some(Ok(frame)) => Some(Ok(to_bytes(frame))),
-                    other => other.map(|frame| frame.map(to_bytes)),
-                };
-                match &frame {
-                    Some(Ok(frame)) => first.keep(frame),
-                    Some(Err(_)) => first.fail(),
-                    None => first.finish(),
-                }
-                // A reader that trusts the length never polls for the final `None`.
-                if !first.ended && body.is_end_stream() {
-                    first.finish();
-                }
-                Poll::Ready(frame)
-            }
+            KindProj::Empty | KindProj::Unread { .. } => Poll::Ready(None),
         }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Once { body } => body.is_end_stream(),
-            Kind::Empty => true,
+            Kind::Once { body } | Kind::Unread { loan: Loan(Some((body, _))) } => body.is_end_stream(),
+            Kind::Reading { body, first } => first.stage == Stage::Ended || body.is_end_stream(),
             Kind::Again { replay } => replay.is_over(),
-            Kind::First { first, .. } if first.ended => true,
-            Kind::First { body: Some(body), .. } => body.is_end_stream(),
-            Kind::First { body: None, first } => first.ask(B::is_end_stream).unwrap_or(true),
+            Kind::Empty | Kind::Unread { loan: Loan(None) } => true,
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Once { body } => body.size_hint(),
-            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Once { body } | Kind::Unread { loan: Loan(Some((body, _))) } => body.size_hint(),
+            Kind::Reading { body, first } if first.stage != Stage::Ended => body.size_hint(),
             Kind::Again { replay } => replay.size_hint(),
-            Kind::First { first, .. } if first.ended => SizeHint::with_exact(0),
-            Kind::First { body: Some(body), .. } => body.size_hint(),
-            Kind::First { body: None, first } => first.ask(B::size_hint).unwrap_or(SizeHint::with_exact(0)),
+            Kind::Empty | Kind::Reading { .. } | Kind::Unread { loan: Loan(None) } => SizeHint::with_exact(0),
         }
     }
 }
 
+#[inline]
 fn to_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {
     frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
 }
@@ -174,7 +184,8 @@ impl<B> fmt::Debug for ReplayBody<B> {
         let kind = match &self.kind {
             Kind::Once { .. } => "once",
             Kind::Empty => "empty",
-            Kind::First { .. } => "first",
+            Kind::Unread { .. } => "unread",
+            Kind::Reading { .. } => "reading",
             Kind::Again { .. } => "again",
         };
         f.debug_struct("ReplayBody").field("kind", &kind).finish_non_exhaustive()

@@ -8,11 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{
-    Policy, ReplayBody, Reread, ResponseFuture, Standard,
-    open::{Opened, open},
-    settings::Settings,
-};
+use crate::{Policy, ReplayBody, Reread, ResponseFuture, Standard, open::plan, settings::Settings};
 
 /// The service of a [`RetryLayer`](crate::RetryLayer).
 ///
@@ -65,15 +61,20 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, P, S::Future, ReqB, ResB>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        match open::<S, P, ReqB, S::Error>(&self.settings, &self.inner, request) {
-            // The one that is ready is called; its clone is for later tries.
-            Opened::Go { request, call, by } => ResponseFuture::new(self.inner.call(request), call, by),
-            Opened::TooLate(id) => ResponseFuture::too_late(id),
-        }
+        let (mut parts, body) = request.into_parts();
+        let Ok(plan) = plan(&self.settings, &mut parts, &body) else {
+            return ResponseFuture::too_late(parts.extensions.remove());
+        };
+        let by = plan.by();
+        // The one that is ready is called; its clone is for later tries.
+        let (body, call) = plan.begin(&self.settings, &self.inner, &mut parts, body);
+        ResponseFuture::new(self.inner.call(Request::from_parts(parts, body)), call, by)
     }
 }

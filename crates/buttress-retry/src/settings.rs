@@ -1,7 +1,7 @@
 use std::{error::Error, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use buttress_core::Attempt;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 
 use crate::{Backoff, Budget, GaveUp, Retrying, budgets::Budgets, random::Random};
 
@@ -53,7 +53,32 @@ impl fmt::Display for InvalidSetting {
 impl Error for InvalidSetting {}
 
 impl Common {
+    /// Pays for a call. The budget, if it is not that of all calls.
+    #[inline]
+    pub(crate) fn pay_in(&self, parts: &Parts) -> Option<Budget> {
+        match self.budgets.as_ref()? {
+            Budgets::One(budget) => {
+                budget.pay_in();
+                None
+            }
+            Budgets::ByKey(budgets) => {
+                let budget = budgets.of(parts);
+                budget.pay_in();
+                Some(budget)
+            }
+        }
+    }
+
+    /// Takes a retry out of the budget of a call.
+    pub(crate) fn take(&self, of_call: Option<&Budget>) -> bool {
+        match (of_call, &self.budgets) {
+            (Some(budget), _) | (None, Some(Budgets::One(budget))) => budget.take(),
+            (None, _) => true,
+        }
+    }
+
     /// Tells the server which try this is, if it is to be told.
+    #[inline]
     pub(crate) fn number(&self, headers: &mut HeaderMap, attempt: Attempt) {
         if let Some(name) = &self.header {
             headers.insert(name, HeaderValue::from(attempt.number()));

@@ -1,17 +1,16 @@
 //! All that is logged, counted and told, in one place.
 
-use buttress_core::{CorrelationId, Notes};
-use http::Extensions;
+use buttress_core::CorrelationId;
 
-use crate::{GaveUp, Retrying, settings::Common};
+use crate::{GaveUp, Retrying, extras::Extras, settings::Common};
 
 impl Common {
     /// Another try is to come.
-    pub(crate) fn tell_retry(&self, retrying: &Retrying, extensions: &Extensions) {
-        if let Some(notes) = extensions.get::<Notes>() {
+    pub(crate) fn tell_retry(&self, retrying: &Retrying, extras: &Extras) {
+        if let Some(notes) = extras.notes() {
             notes.write(|noted| noted.retries = noted.retries.saturating_add(1));
         }
-        log::retry(retrying, extensions.get());
+        log::retry(retrying, extras.id());
         count::retry(retrying);
         if let Some(hook) = &self.on_retry {
             hook(retrying);
