@@ -45,7 +45,7 @@ pin_project! {
     {
         Plain { #[pin] body: buttress_core::Body<B> },
         Captured { capture: Detachable<Capture<B, St>> },
-        Replayed { data: Bytes, trailers: Option<HeaderMap> },
+        Replayed { data: Bytes, trailers: Option<Box<HeaderMap>> },
     }
 }
 
@@ -64,8 +64,8 @@ where
         Self { kind: Kind::Plain { body } }
     }
 
-    pub(crate) fn replayed(data: Bytes, trailers: HeaderMap) -> Self {
-        Self { kind: Kind::Replayed { data, trailers: Some(trailers).filter(|trailers| !trailers.is_empty()) } }
+    pub(crate) fn replayed(data: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
+        Self { kind: Kind::Replayed { data, trailers } }
     }
 }
 
@@ -106,7 +106,7 @@ where
                 if !data.is_empty() {
                     return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data).into()))));
                 }
-                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
             }
         }
     }

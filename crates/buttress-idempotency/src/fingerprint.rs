@@ -25,21 +25,18 @@ impl Fingerprint {
     /// `uri` is the one that the caller asked for, whatever was cut off on the way.
     pub(crate) fn of(secret: &Secret, canonical: Canonical, parts: &Parts, uri: &Uri, body: &Chunks) -> Self {
         let content_type = parts.headers.get(CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
-        let query = uri.query();
-        let heads = [
-            parts.method.as_str().as_bytes(),
-            uri.path().as_bytes(),
-            query.unwrap_or_default().as_bytes(),
-            content_type,
-        ];
+        let (path, query) = (uri.path().as_bytes(), uri.query());
+        let heads = [parts.method.as_str().as_bytes(), path, query.unwrap_or_default().as_bytes(), content_type];
         let rewritten = canonical.rewritten(content_type, body);
-        let mut text = Text::of(secret);
         // `/a` and `/a?` are two texts, and so are a body and one that was rewritten to it.
-        text.add(&[u8::from(query.is_some()), u8::from(rewritten.is_some())]);
-        for head in heads {
-            text.add(&(head.len() as u32).to_be_bytes());
-            text.add(head);
+        let mut text = Text::of(secret, u8::from(query.is_some()) + 2 * u8::from(rewritten.is_some()));
+        // All lengths come first: no two requests are the same text.
+        let mut lengths = [0; 16];
+        for (place, head) in lengths.chunks_exact_mut(4).zip(heads) {
+            place.copy_from_slice(&(head.len() as u32).to_be_bytes());
         }
+        text.add(&lengths);
+        heads.iter().for_each(|head| text.add(head));
         match rewritten {
             Some(rewritten) => text.add(&rewritten),
             None => body.iter().for_each(|chunk| text.add(chunk)),
@@ -59,12 +56,13 @@ struct Text<'a> {
 const SHORT: usize = 256;
 
 impl<'a> Text<'a> {
-    fn of(secret: &'a Secret) -> Self {
+    fn of(secret: &'a Secret, form: u8) -> Self {
         let mut short = [0; SHORT];
-        short[0] = Purpose::Request as u8;
-        Self { secret, short, len: 1, long: None }
+        short[..2].copy_from_slice(&[Purpose::Request as u8, form]);
+        Self { secret, short, len: 2, long: None }
     }
 
+    #[inline]
     fn add(&mut self, part: &[u8]) {
         let end = self.len + part.len();
         match &mut self.long {
@@ -99,7 +97,7 @@ mod tests {
         for len in [0, 1, SHORT - 2, SHORT - 1, SHORT, 3 * SHORT] {
             let whole: Vec<u8> = (0..len).map(|i| i as u8).collect();
             let hashes = [1, 7, SHORT, 4 * SHORT].map(|size| {
-                let mut text = Text::of(&secret);
+                let mut text = Text::of(&secret, 0);
                 whole.chunks(size).for_each(|part| text.add(part));
                 text.hash()
             });

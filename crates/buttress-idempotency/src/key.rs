@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error, fmt};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What is accepted as a key (IDM-1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,13 +68,18 @@ impl<'a> Key<'a> {
     ///
     /// When it has more than one line with a key, also of the same key, or one that cannot be read.
     pub fn of(headers: &'a HeaderMap, form: KeyForm) -> Result<Option<Self>, InvalidKey> {
-        // To compare names costs less than to hash two of them.
-        let mut lines = headers.iter().filter(|(name, _)| **name == Self::HEADER || **name == Self::OLD_HEADER);
-        let Some((_, value)) = lines.next() else { return Ok(None) };
-        if lines.next().is_some() {
-            return Err(InvalidKey::Repeated);
+        Self::line(headers)?.map(|value| Self::parse(value.as_bytes(), form)).transpose()
+    }
+
+    /// The one line with a key. To compare names costs less than to hash two of them.
+    #[inline]
+    pub(crate) fn line(headers: &HeaderMap) -> Result<Option<&HeaderValue>, InvalidKey> {
+        let is_key = |name: &HeaderName| matches!(name.as_str(), "idempotency-key" | "x-idempotency-key");
+        let mut lines = headers.iter().filter(|(name, _)| is_key(name));
+        match (lines.next(), lines.next()) {
+            (_, Some(_)) => Err(InvalidKey::Repeated),
+            (line, None) => Ok(line.map(|(_, value)| value)),
         }
-        Self::parse(value.as_bytes(), form).map(Some)
     }
 
     /// The key itself.

@@ -26,12 +26,13 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Passed { #[pin] body: B },
-        Read { chunks: Chunks, trailers: Option<HeaderMap> },
+        Read { chunks: Chunks, trailers: Option<Box<HeaderMap>> },
     }
 }
 
 impl<B> RequestBody<B> {
     /// Passes a body on.
+    #[inline]
     pub(crate) fn passed(body: B) -> Self {
         Self { kind: Kind::Passed { body } }
     }
@@ -55,7 +56,7 @@ where
             KindProj::Passed { body } => body.poll_frame(cx),
             KindProj::Read { chunks, trailers } => {
                 let data = chunks.pop().map(|data| Frame::data(data.into()));
-                Poll::Ready(data.or_else(|| trailers.take().map(Frame::trailers)).map(Ok))
+                Poll::Ready(data.or_else(|| trailers.take().map(|trailers| Frame::trailers(*trailers))).map(Ok))
             }
         }
     }

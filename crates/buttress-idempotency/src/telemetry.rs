@@ -21,7 +21,26 @@ pub(crate) fn evicted() {
 
 #[cfg(feature = "metrics")]
 fn count(kind: EventKind) {
-    metrics::counter!("buttress_idempotency_total", "kind" => kind.as_str()).increment(1);
+    use metrics::{Key, Label, Level, Metadata};
+
+    static METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+    // Each counter is a constant: nothing is made to count.
+    macro_rules! counter {
+        ($($kind:ident)*) => {
+            match kind {
+                $(EventKind::$kind => {
+                    static LABELS: [Label; 1] = [Label::from_static_parts("kind", EventKind::$kind.as_str())];
+                    static KEY: Key = Key::from_static_parts("buttress_idempotency_total", &LABELS);
+                    &KEY
+                })*
+            }
+        };
+    }
+    let key = counter!(
+        First Replayed InProgress Mismatch Uncertain Expired NotReplayable InvalidKey MissingKey Unread NoScope StoreDown
+        Unprotected Recorded RecordedBare Released Doubted Lost Weakened WentOn
+    );
+    metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(1);
 }
 
 #[cfg(not(feature = "metrics"))]
