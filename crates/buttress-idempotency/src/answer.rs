@@ -6,7 +6,11 @@ use buttress_core::Problem;
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::{chunks::Chunks, headers, known};
+use crate::{
+    chunks::Chunks,
+    headers::{self, Field},
+    known,
+};
 
 /// A recorded answer: what a [`Kept::Whole`](crate::Kept) says, before it is sealed.
 ///
@@ -44,8 +48,8 @@ impl Answer {
     pub fn encode(&self) -> Bytes {
         let mut chunks = Chunks::default();
         chunks.push(self.body.clone());
-        let draft = begin(self.status, || self.headers.iter(), chunks.len());
-        finish(draft, &self.trailers, self.problem.as_ref(), &chunks).into()
+        let draft = begin(self.status, || self.headers.iter().map(Field::of), chunks.len());
+        finish(draft, Some(&self.trailers), self.problem.as_ref(), &chunks).into()
     }
 
     /// The answer of these bytes, which it shares.
@@ -54,25 +58,50 @@ impl Answer {
     ///
     /// When they are not what [`encode`](Self::encode) makes.
     pub fn decode(bytes: Bytes) -> Result<Self, InvalidAnswer> {
-        let mut reader = Reader { bytes, at: 0 };
-        if reader.array()? != [VERSION] {
-            return Err(InvalidAnswer(()));
-        }
-        let status = StatusCode::from_u16(u16::from_be_bytes(reader.array()?))?;
-        let headers = reader.fields()?;
-        let trailers = reader.fields()?;
-        let problem = match reader.text()? {
-            none if none.is_empty() => None,
-            told => Problem::from_problem_json(&reader.bytes[told], known::code),
-        };
-        Ok(Self { status, headers, problem, body: reader.rest(), trailers })
+        let mut headers = HeaderMap::new();
+        let Rest { status, trailers, problem, body } = read(bytes, &mut headers)?;
+        let (problem, trailers) = (problem.map(|problem| *problem), trailers.map_or_else(HeaderMap::new, |map| *map));
+        Ok(Self { status, headers, problem, body, trailers })
     }
 }
 
+/// An [`Answer`] without its head, in few bytes.
+pub(crate) struct Rest {
+    pub(crate) status: StatusCode,
+    pub(crate) trailers: Option<Box<HeaderMap>>,
+    pub(crate) problem: Option<Box<Problem>>,
+    pub(crate) body: Bytes,
+}
+
+/// Adds the head of a recorded answer to these headers, and tells the rest of it.
+pub(crate) fn read(bytes: Bytes, headers: &mut HeaderMap) -> Result<Rest, InvalidAnswer> {
+    let mut reader = Reader { bytes, at: 0 };
+    if reader.array()? != [VERSION] {
+        return Err(InvalidAnswer(()));
+    }
+    let status = StatusCode::from_u16(u16::from_be_bytes(reader.array()?))?;
+    let count = reader.number()?;
+    reader.fields(count, headers)?;
+    let trailers = match reader.number()? {
+        0 => None,
+        count => {
+            let mut trailers = Box::default();
+            reader.fields(count, &mut trailers)?;
+            Some(trailers)
+        }
+    };
+    let problem = match reader.text()? {
+        none if none.is_empty() => None,
+        told => Problem::from_problem_json(&reader.bytes[told], known::code).map(Box::new),
+    };
+    Ok(Rest { status, trailers, problem, body: reader.rest() })
+}
+
 /// The beginning: version, status, and head. There is room for a body of that length.
+#[inline]
 pub(crate) fn begin<'a, F>(status: StatusCode, fields: impl Fn() -> F, body: usize) -> Vec<u8>
 where
-    F: Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    F: Iterator<Item = Field<'a>>,
 {
     let mut out = Vec::with_capacity(3 + room(fields()) + room(iter::empty()) + 4 + body);
     out.push(VERSION);
@@ -82,12 +111,18 @@ where
 }
 
 /// The end of what was begun: trailers, problem, and the body as the rest.
-pub(crate) fn finish(draft: Vec<u8>, trailers: &HeaderMap, problem: Option<&Problem>, body: &Chunks) -> Vec<u8> {
+pub(crate) fn finish(
+    draft: Vec<u8>,
+    trailers: Option<&HeaderMap>,
+    problem: Option<&Problem>,
+    body: &Chunks,
+) -> Vec<u8> {
     let mut out = draft;
     let problem = problem.map(|problem| problem.to_problem_json(None));
     let problem = problem.as_deref().unwrap_or_default();
-    out.reserve_exact(room(trailers.iter()) + 4 + problem.len() + body.len());
-    put_fields(&mut out, trailers.iter());
+    let trailers = || trailers.into_iter().flatten().map(Field::of);
+    out.reserve_exact(room(trailers()) + 4 + problem.len() + body.len());
+    put_fields(&mut out, trailers());
     put(&mut out, problem);
     body.iter().for_each(|chunk| out.extend_from_slice(chunk));
     out.shrink_to_fit();
@@ -95,24 +130,21 @@ pub(crate) fn finish(draft: Vec<u8>, trailers: &HeaderMap, problem: Option<&Prob
 }
 
 /// What fields take.
-fn room<'a>(fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> usize {
-    let name_room = |name: &HeaderName| if headers::place(name).is_some() { 1 } else { 5 + name.as_str().len() };
-    4 + fields.map(|(name, value)| name_room(name) + 4 + value.len()).sum::<usize>()
+fn room<'a>(fields: impl Iterator<Item = Field<'a>>) -> usize {
+    let name_room = |field: &Field<'_>| if field.place.is_some() { 1 } else { 5 + field.name.as_str().len() };
+    4 + fields.map(|field| name_room(&field) + 4 + field.value.len()).sum::<usize>()
 }
 
 /// Their number, and each: the place of a usual name, or one that is none and the name itself, and the value.
-fn put_fields<'a>(out: &mut Vec<u8>, fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) {
+fn put_fields<'a>(out: &mut Vec<u8>, fields: impl Iterator<Item = Field<'a>>) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     let mut count = 0_u32;
-    for (name, value) in fields {
+    for Field { place, name, value } in fields {
         count += 1;
-        match headers::place(name) {
-            Some(place) => out.push(place),
-            None => {
-                out.push(SPELLED);
-                put(out, name.as_str().as_bytes());
-            }
+        out.push(place.unwrap_or(SPELLED));
+        if place.is_none() {
+            put(out, name.as_str().as_bytes());
         }
         put(out, value.as_bytes());
     }
@@ -155,29 +187,25 @@ impl Reader {
         Ok(start..self.at)
     }
 
-    fn fields(&mut self) -> Result<HeaderMap, InvalidAnswer> {
-        let count = self.number()?;
+    fn fields(&mut self, count: usize, map: &mut HeaderMap) -> Result<(), InvalidAnswer> {
         // Each takes five bytes at least: a count that lies reserves nothing.
         if count > (self.bytes.len() - self.at) / 5 {
             return Err(InvalidAnswer(()));
         }
-        if count == 0 {
-            return Ok(HeaderMap::new());
-        }
         // One more than there are: the mark of a replay joins them.
-        let mut map = HeaderMap::try_with_capacity(count + 1)?;
+        map.try_reserve(count + 1)?;
         for _ in 0..count {
             let name = match self.array()? {
                 [SPELLED] => {
                     let spelled = self.text()?;
                     HeaderName::from_bytes(&self.bytes[spelled])?
-                },
+                }
                 [place] => headers::at_place(place).ok_or(InvalidAnswer(()))?,
             };
             let value = self.text()?;
             map.try_append(name, HeaderValue::from_maybe_shared(self.bytes.slice(value))?)?;
         }
-        Ok(map)
+        Ok(())
     }
 
     fn rest(mut self) -> Bytes {

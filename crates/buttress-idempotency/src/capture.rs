@@ -11,7 +11,8 @@ use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
 use crate::{
-    Answer, IdempotencyStore, Kept, ResponseBody, Settlement, Verdict, answer,
+    IdempotencyStore, InvalidAnswer, Kept, ResponseBody, Settlement, Verdict,
+    answer::{self, Rest},
     chunks::Chunks,
     detach::{self, GiveUp},
     headers::filter_trailers,
@@ -78,9 +79,9 @@ where
     let fields = || keeper.shared.settings.allowed.filter(&parts.headers);
     let draft = Draft {
         head: answer::begin(parts.status, fields, room),
-        problem: parts.extensions.get().cloned(),
+        problem: parts.extensions.get().cloned().map(Box::new),
         chunks: Chunks::default(),
-        trailers: HeaderMap::new(),
+        trailers: None,
         promised,
     };
     if body.is_end_stream() {
@@ -111,30 +112,38 @@ fn length<B: Body>(parts: &Parts, body: &B) -> (u64, Option<u64>) {
 }
 
 /// A recorded answer, marked as such. One that is a failure says that no retry will change it (IDM-28).
-pub(crate) fn replayed<B: Body, St: IdempotencyStore>(answer: Answer) -> Response<ResponseBody<B, St>> {
-    let Answer { status, headers, problem, body, trailers } = answer;
-    let trailers = Some(trailers).filter(|trailers| !trailers.is_empty()).map(Box::new);
-    let mut response = Response::new(ResponseBody::replayed(body, trailers));
+///
+/// # Errors
+///
+/// When it cannot be read.
+#[inline]
+pub(crate) fn replayed<B, St>(answer: Bytes) -> Result<Response<ResponseBody<B, St>>, InvalidAnswer>
+where
+    B: Body,
+    St: IdempotencyStore,
+{
+    let mut response = Response::new(ResponseBody::replayed(Bytes::new(), None));
+    let Rest { status, trailers, problem, body } = answer::read(answer, response.headers_mut())?;
+    *response.body_mut() = ResponseBody::replayed(body, trailers);
     *response.status_mut() = status;
-    *response.headers_mut() = headers;
     if let Some(problem) = problem {
-        response.extensions_mut().insert(problem);
+        response.extensions_mut().insert(*problem);
     }
     let headers = response.headers_mut();
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
     if status.is_client_error() || status.is_server_error() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    response
+    Ok(response)
 }
 
 /// As much of an answer as has come.
 struct Draft {
     /// The beginning of the record.
     head: Vec<u8>,
-    problem: Option<Problem>,
+    problem: Option<Box<Problem>>,
     chunks: Chunks,
-    trailers: HeaderMap,
+    trailers: Option<Box<HeaderMap>>,
     promised: Option<u64>,
 }
 
@@ -144,7 +153,7 @@ impl Draft {
         if self.promised.is_some_and(|promised| promised != self.chunks.len() as u64) {
             return Kept::Nothing;
         }
-        let plain = answer::finish(self.head, &self.trailers, self.problem.as_ref(), &self.chunks);
+        let plain = answer::finish(self.head, self.trailers.as_deref(), self.problem.as_deref(), &self.chunks);
         match &keeper.shared.settings.seal {
             None => Kept::Whole(plain.into()),
             Some(seal) => match seal.seal(&keeper.key, plain) {

@@ -45,6 +45,7 @@ impl Chunks {
         first.into_iter().chain(self.more.iter().flat_map(|more| more.iter()))
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         let chunk = if self.first.is_empty() { self.more.as_mut()?.pop()? } else { std::mem::take(&mut self.first) };
         self.len -= chunk.len();

@@ -36,7 +36,7 @@ impl Fingerprint {
             place.copy_from_slice(&(head.len() as u32).to_be_bytes());
         }
         text.add(&lengths);
-        heads.iter().for_each(|head| text.add(head));
+        heads.iter().filter(|head| !head.is_empty()).for_each(|head| text.add(head));
         match rewritten {
             Some(rewritten) => text.add(&rewritten),
             None => body.iter().for_each(|chunk| text.add(chunk)),

@@ -61,19 +61,36 @@ impl AllowList {
         Ok(())
     }
 
-    fn has(&self, name: &HeaderName) -> bool {
-        USUAL.contains(name) || self.more.contains(name)
-    }
-
     /// The fields of an answer's head that are recorded. What `Connection` names is the connection's.
-    pub(crate) fn filter<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+    #[inline]
+    pub(crate) fn filter<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Field<'a>> {
         let nominates = headers.keys().any(|name| *name == header::CONNECTION);
-        headers.iter().filter(move |(name, _)| self.has(name) && !(nominates && is_nominated(headers, name)))
+        let has = |field: &Field<'_>| field.place.is_some() || self.more.contains(field.name);
+        headers
+            .iter()
+            .map(Field::of)
+            .filter(move |field| has(field) && !(nominates && is_nominated(headers, field.name)))
+    }
+}
+
+/// A field that is recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a> {
+    /// Among the usual ones.
+    pub(crate) place: Option<u8>,
+    pub(crate) name: &'a HeaderName,
+    pub(crate) value: &'a HeaderValue,
+}
+
+impl<'a> Field<'a> {
+    #[inline]
+    pub(crate) fn of((name, value): (&'a HeaderName, &'a HeaderValue)) -> Self {
+        Self { place: place(name), name, value }
     }
 }
 
 /// The place of a name among the usual ones.
-pub(crate) fn place(name: &HeaderName) -> Option<u8> {
+fn place(name: &HeaderName) -> Option<u8> {
     USUAL.iter().position(|usual| usual == name).map(|place| place as u8)
 }
 
@@ -136,7 +153,7 @@ mod tests {
 
     fn kept(list: &AllowList, all: &HeaderMap) -> HeaderMap {
         let mut kept = HeaderMap::new();
-        list.filter(all).for_each(|(name, value)| _ = kept.append(name, value.clone()));
+        list.filter(all).for_each(|field| _ = kept.append(field.name, field.value.clone()));
         kept
     }
 

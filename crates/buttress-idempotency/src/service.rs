@@ -5,12 +5,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, request::Parts};
+use http::{Method, Request, Response, request::Parts};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    IdempotencyStore, InvalidKey, Key, RecordKey, RequestBody, ResponseBody, ResponseFuture, ScopeOf,
+    IdempotencyStore, Key, RecordKey, RequestBody, ResponseBody, ResponseFuture, ScopeOf,
     refusal::Refusal,
     settings::Shared,
     visit::{Name, Visit},
@@ -72,28 +72,21 @@ where
     St: IdempotencyStore,
     Sc: ScopeOf,
 {
-    /// Under which name the request is recorded; `None` when it is not. Methods that are idempotent by themselves are not
-    /// looked at (IDM-21).
+    /// Whether nothing but passing it on is to be done, by the cheapest of looks. Methods that are idempotent by themselves
+    /// are not looked at (IDM-21).
     #[inline]
-    fn name(&self, parts: &Parts) -> Result<Option<Name>, Refusal> {
-        if !matches!(parts.method, Method::POST | Method::PATCH) {
-            return Ok(None);
-        }
-        match Key::line(&parts.headers) {
-            Ok(None) if self.shared.settings.leaves_others_alone() => Ok(None),
-            line => self.find_name(parts, line),
-        }
+    fn passes<B>(&self, request: &Request<B>) -> bool {
+        !matches!(*request.method(), Method::POST | Method::PATCH)
+            || (self.shared.settings.leaves_others_alone() && !request.headers().keys().any(Key::is_named))
     }
 
-    fn find_name(&self, parts: &Parts, line: Result<Option<&HeaderValue>, InvalidKey>) -> Result<Option<Name>, Refusal> {
+    /// Under which name the request is recorded; `None` when it is not.
+    fn name(&self, parts: &Parts) -> Result<Option<Name>, Refusal> {
         let settings = &self.shared.settings;
         let secret = &settings.secret;
         let scope = || self.scope.scope_of(parts).map_err(Refusal::Scope);
-        match line.map_err(Refusal::Invalid)? {
-            Some(value) => {
-                let key = Key::parse(value.as_bytes(), settings.form).map_err(Refusal::Invalid)?;
-                Ok(Some(Name::Sent(RecordKey::sent(secret, &scope()?, key.as_bytes()))))
-            }
+        match Key::of(&parts.headers, settings.form).map_err(Refusal::Invalid)? {
+            Some(key) => Ok(Some(Name::Sent(RecordKey::sent(secret, &scope()?, key.as_bytes())))),
             None if settings.is_required(parts) => Err(Refusal::Missing),
             None if settings.made.is_some() => Ok(Some(Name::Made(RecordKey::unsent(secret, &scope()?)))),
             None => Ok(None),
@@ -117,12 +110,16 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, ReqB, ResB, St>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        if self.passes(&request) {
+            return ResponseFuture::passed(self.inner.call(request.map(RequestBody::passed)));
+        }
         let (parts, body) = request.into_parts();
         match self.name(&parts) {
             Ok(Some(name)) => {
