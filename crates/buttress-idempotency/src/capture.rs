@@ -122,17 +122,17 @@ where
     B: Body,
     St: IdempotencyStore,
 {
-    let mut response = Response::new(ResponseBody::replayed(Bytes::new(), None));
-    let Rest { status, trailers, problem, body } = answer::read(answer, response.headers_mut())?;
-    *response.body_mut() = ResponseBody::replayed(body, trailers);
-    *response.status_mut() = status;
-    if let Some(problem) = problem {
-        response.extensions_mut().insert(*problem);
-    }
-    let headers = response.headers_mut();
+    let mut headers = HeaderMap::new();
+    let Rest { status, trailers, problem, body } = answer::read(answer, &mut headers)?;
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
     if status.is_client_error() || status.is_server_error() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    let mut response = Response::new(ResponseBody::replayed(body, trailers));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if let Some(problem) = problem {
+        response.extensions_mut().insert(*problem);
     }
     Ok(response)
 }

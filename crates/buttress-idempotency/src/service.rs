@@ -120,6 +120,27 @@ where
         if self.passes(&request) {
             return ResponseFuture::passed(self.inner.call(request.map(RequestBody::passed)));
         }
+        self.look_at(request)
+    }
+}
+
+impl<S, St, Sc> Idempotency<S, St, Sc>
+where
+    St: IdempotencyStore,
+    Sc: ScopeOf,
+{
+    /// Apart from what is passed on, which is quicker for it.
+    #[inline(never)]
+    fn look_at<ReqB, ResB>(&mut self, request: Request<ReqB>) -> ResponseFuture<S, ReqB, ResB, St>
+    where
+        S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        ReqB: Body + Send + 'static,
+        ResB: Body + Send + 'static,
+        ResB::Data: From<Bytes> + Send,
+        ResB::Error: Send,
+    {
         let (parts, body) = request.into_parts();
         match self.name(&parts) {
             Ok(Some(name)) => {

@@ -3,6 +3,7 @@
 use crate::{Event, EventKind};
 
 /// An event of the layer: a line, and one more on the counter of its kind.
+#[inline]
 pub(crate) fn tell(event: &Event) {
     count(event.kind);
     log::tell(event);
@@ -52,6 +53,7 @@ mod log {
 
     use crate::{Event, EventKind};
 
+    #[inline]
     pub(super) fn tell(event: &Event) {
         let operation = event.operation.map(display);
         let kind = event.kind.as_str();

@@ -56,9 +56,8 @@ where
             *this.name = Name::Sent(scope.asking(&settings.secret, &fingerprint));
             retention = settings.made.unwrap_or(retention);
         }
-        let bid = Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention };
-        *this.bid = Some(bid);
-        let mut claim = this.shared.store.claim(&this.name.key(), &bid);
+        let bid = this.bid.insert(Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention });
+        let mut claim = this.shared.store.claim(&this.name.key(), bid);
         // Most stores in memory have their answer at once.
         if let Poll::Ready(claimed) = Pin::new(&mut claim).poll(cx) {
             return self.claimed(claimed);
