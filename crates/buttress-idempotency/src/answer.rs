@@ -74,6 +74,7 @@ pub(crate) struct Rest {
 }
 
 /// Adds the head of a recorded answer to these headers, and tells the rest of it.
+#[inline]
 pub(crate) fn read(bytes: Bytes, headers: &mut HeaderMap) -> Result<Rest, InvalidAnswer> {
     let mut reader = Reader { bytes, at: 0 };
     if reader.array()? != [VERSION] {
@@ -177,6 +178,7 @@ impl Reader {
     }
 
     /// Where a text lies.
+    #[inline]
     fn text(&mut self) -> Result<Range<usize>, InvalidAnswer> {
         let len = self.number()?;
         if len > self.bytes.len() - self.at {

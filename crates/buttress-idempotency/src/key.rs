@@ -67,6 +67,7 @@ impl<'a> Key<'a> {
     /// # Errors
     ///
     /// When it has more than one line with a key, also of the same key, or one that cannot be read.
+    #[inline]
     pub fn of(headers: &'a HeaderMap, form: KeyForm) -> Result<Option<Self>, InvalidKey> {
         let mut line = None;
         for (name, value) in headers {

@@ -49,24 +49,25 @@ fn count(_: EventKind) {}
 
 #[cfg(feature = "tracing")]
 mod log {
-    use tracing::{Instrument, Span, debug, field::display, info, warn};
+    use tracing::{Instrument, Span, debug, info, warn};
 
     use crate::{Event, EventKind};
 
     #[inline]
     pub(super) fn tell(event: &Event) {
-        let operation = event.operation.map(display);
         let kind = event.kind.as_str();
         match event.kind {
-            EventKind::First | EventKind::Recorded => debug!(kind, operation, "idempotency"),
+            EventKind::First | EventKind::Recorded => {
+                debug!(kind, operation = event.operation.map(display), "idempotency")
+            }
             EventKind::StoreDown
             | EventKind::Unprotected
             | EventKind::Lost
             | EventKind::Weakened
             | EventKind::Doubted => {
-                warn!(kind, operation, "idempotency");
+                warn!(kind, operation = event.operation.map(display), "idempotency");
             }
-            _ => info!(kind, operation, "idempotency"),
+            _ => info!(kind, operation = event.operation.map(display), "idempotency"),
         }
     }
 
