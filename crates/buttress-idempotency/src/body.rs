@@ -43,9 +43,10 @@ pin_project! {
         B: Body,
         St: IdempotencyStore,
     {
-        Plain { #[pin] body: buttress_core::Body<B> },
+        Passed { #[pin] body: B },
+        Refused { #[pin] body: buttress_core::Body<B> },
         Captured { capture: Detachable<Capture<B, St>> },
-        Replayed { data: Bytes, trailers: Option<HeaderMap> },
+        Replayed { data: Bytes, trailers: Option<Box<HeaderMap>> },
     }
 }
 
@@ -56,16 +57,15 @@ where
 {
     #[inline]
     pub(crate) fn passed(body: B) -> Self {
-        Self::plain(buttress_core::Body::inner(body))
+        Self { kind: Kind::Passed { body } }
     }
 
-    #[inline]
-    pub(crate) fn plain(body: buttress_core::Body<B>) -> Self {
-        Self { kind: Kind::Plain { body } }
+    pub(crate) fn refused(body: buttress_core::Body<B>) -> Self {
+        Self { kind: Kind::Refused { body } }
     }
 
-    pub(crate) fn replayed(data: Bytes, trailers: HeaderMap) -> Self {
-        Self { kind: Kind::Replayed { data, trailers: Some(trailers).filter(|trailers| !trailers.is_empty()) } }
+    pub(crate) fn replayed(data: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
+        Self { kind: Kind::Replayed { data, trailers } }
     }
 }
 
@@ -98,30 +98,36 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         match self.project().kind.project() {
-            KindProj::Plain { body } => body.poll_frame(cx),
+            KindProj::Passed { body } => body.poll_frame(cx),
+            KindProj::Refused { body } => body.poll_frame(cx),
             KindProj::Captured { capture } => capture.get().poll_frame(cx),
             KindProj::Replayed { data, trailers } => {
                 if !data.is_empty() {
                     return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data).into()))));
                 }
-                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
             }
         }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Plain { body } => body.is_end_stream(),
+            Kind::Passed { body } => body.is_end_stream(),
+            Kind::Refused { body } => body.is_end_stream(),
             Kind::Captured { capture } => capture.peek().is_end_stream(),
             Kind::Replayed { data, trailers } => data.is_empty() && trailers.is_none(),
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Plain { body } => body.size_hint(),
+            Kind::Passed { body } => body.size_hint(),
+            Kind::Refused { body } => body.size_hint(),
             Kind::Captured { capture } => capture.peek().size_hint(),
             Kind::Replayed { data, .. } => SizeHint::with_exact(data.len() as u64),
         }
@@ -135,7 +141,8 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Plain { .. } => "ResponseBody(plain)",
+            Kind::Passed { .. } => "ResponseBody(passed)",
+            Kind::Refused { .. } => "ResponseBody(of a refusal)",
             Kind::Captured { .. } => "ResponseBody(to be recorded)",
             Kind::Replayed { .. } => "ResponseBody(replayed)",
         })

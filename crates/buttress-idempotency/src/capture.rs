@@ -6,12 +6,13 @@ use std::pin::Pin;
 
 use buttress_core::Problem;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header, response::Parts};
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
 use crate::{
-    Answer, IdempotencyStore, Kept, ResponseBody, Settlement, Verdict, answer,
+    IdempotencyStore, InvalidAnswer, Kept, ResponseBody, Settlement, Verdict,
+    answer::{self, Rest},
     chunks::Chunks,
     detach::{self, GiveUp},
     headers::filter_trailers,
@@ -23,6 +24,9 @@ use crate::{
 
 /// Marks an answer that was recorded (IDM-6).
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Bodies up to this length have their room in the record from the beginning.
+const SHORT: u64 = 4_096;
 
 /// What is left to do when the head of an answer is there.
 pub(crate) enum Ended<R, St: IdempotencyStore> {
@@ -45,13 +49,14 @@ where
 {
     let (parts, body) = response.into_parts();
     let settings = &keeper.shared.settings;
+    let (least, promised) = length(&parts, &body);
     let settlement = match Verdict::of(&parts, settings.effect) {
         Verdict::Release => Settlement::Release,
         Verdict::Doubt => Settlement::Doubt,
-        Verdict::Keep if is_stream(&parts) || length(&parts, &body).0 > settings.answer_limit as u64 => {
+        Verdict::Keep if is_stream(&parts) || least > settings.answer_limit as u64 => {
             Settlement::Complete(Kept::Nothing)
         }
-        Verdict::Keep => return record(parts, body, keeper, place),
+        Verdict::Keep => return record(parts, body, promised, keeper, place),
     };
     Ended::After(keeper.settle(settlement), Response::from_parts(parts, ResponseBody::passed(body)))
 }
@@ -59,6 +64,7 @@ where
 fn record<B, St>(
     parts: Parts,
     body: B,
+    promised: Option<u64>,
     keeper: Keeper<St>,
     place: Option<Place>,
 ) -> Ended<Response<ResponseBody<B, St>>, St>
@@ -68,16 +74,19 @@ where
     B::Error: Send,
     St: IdempotencyStore,
 {
+    // What is long comes slowly: room for it is made when it is there.
+    let room = promised.filter(|promised| *promised <= SHORT).unwrap_or(0) as usize;
+    let fields = || keeper.shared.settings.allowed.filter(&parts.headers);
     let draft = Draft {
-        status: parts.status,
-        headers: keeper.shared.settings.allowed.filter(&parts.headers),
-        problem: parts.extensions.get().cloned(),
+        head: answer::begin(parts.status, fields, room),
+        problem: parts.extensions.get().cloned().map(Box::new),
         chunks: Chunks::default(),
-        trailers: HeaderMap::new(),
-        promised: length(&parts, &body).1,
+        trailers: None,
+        promised,
     };
     if body.is_end_stream() {
-        let settling = keeper.settle(Settlement::Complete(draft.kept(&keeper)));
+        let kept = draft.kept(&keeper);
+        let settling = keeper.settle(Settlement::Complete(kept));
         return Ended::After(settling, Response::from_parts(parts, ResponseBody::passed(body)));
     }
     let capture = Capture { keeper, place, body, draft: Some(draft), settling: None, end: None, over: false };
@@ -96,46 +105,55 @@ fn is_stream(parts: &Parts) -> bool {
 /// The least that the body has, and what was promised of it.
 fn length<B: Body>(parts: &Parts, body: &B) -> (u64, Option<u64>) {
     let hint = body.size_hint();
-    let said = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let said = || parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     // An encoder may have left the length of what it encodes: the body knows better.
-    let promised = hint.exact().or(said);
+    let promised = hint.exact().or_else(said);
     (promised.unwrap_or(hint.lower()), promised)
 }
 
 /// A recorded answer, marked as such. One that is a failure says that no retry will change it (IDM-28).
-pub(crate) fn replayed<B: Body, St: IdempotencyStore>(answer: Answer) -> Response<ResponseBody<B, St>> {
-    let Answer { status, headers, problem, body, trailers } = answer;
-    let mut response = Response::new(ResponseBody::replayed(body, trailers));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    if let Some(problem) = problem {
-        response.extensions_mut().insert(problem);
-    }
-    let headers = response.headers_mut();
+///
+/// # Errors
+///
+/// When it cannot be read.
+#[inline]
+pub(crate) fn replayed<B, St>(answer: Bytes) -> Result<Response<ResponseBody<B, St>>, InvalidAnswer>
+where
+    B: Body,
+    St: IdempotencyStore,
+{
+    let mut headers = HeaderMap::new();
+    let Rest { status, trailers, problem, body } = answer::read(answer, &mut headers)?;
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
     if status.is_client_error() || status.is_server_error() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    response
+    let mut response = Response::new(ResponseBody::replayed(body, trailers));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if let Some(problem) = problem {
+        response.extensions_mut().insert(*problem);
+    }
+    Ok(response)
 }
 
 /// As much of an answer as has come.
 struct Draft {
-    status: StatusCode,
-    headers: HeaderMap,
-    problem: Option<Problem>,
+    /// The beginning of the record.
+    head: Vec<u8>,
+    problem: Option<Box<Problem>>,
     chunks: Chunks,
-    trailers: HeaderMap,
+    trailers: Option<Box<HeaderMap>>,
     promised: Option<u64>,
 }
 
 impl Draft {
     /// What is kept of it now that it has ended.
-    fn kept<St: IdempotencyStore>(&self, keeper: &Keeper<St>) -> Kept {
+    fn kept<St: IdempotencyStore>(self, keeper: &Keeper<St>) -> Kept {
         if self.promised.is_some_and(|promised| promised != self.chunks.len() as u64) {
             return Kept::Nothing;
         }
-        let plain = answer::encode(self.status, &self.headers, self.problem.as_ref(), &self.chunks, &self.trailers);
+        let plain = answer::finish(self.head, self.trailers.as_deref(), self.problem.as_deref(), &self.chunks);
         match &keeper.shared.settings.seal {
             None => Kept::Whole(plain.into()),
             Some(seal) => match seal.seal(&keeper.key, plain) {

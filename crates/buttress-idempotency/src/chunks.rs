@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// Shorter chunks than this are put together: a thousand of one byte shall not take the place of a thousand buffers.
 const SHORT: usize = 1_024;
@@ -11,24 +11,27 @@ const SHORT: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     first: Bytes,
+    // Few bodies have more than one.
+    more: Option<Box<More>>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct More {
     rest: VecDeque<Bytes>,
     tail: BytesMut,
-    len: usize,
 }
 
 impl Chunks {
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        let len = chunk.remaining();
+        let len = chunk.len();
         if len == 0 {
             return;
         }
         if self.len == 0 {
             self.first = chunk;
-        } else if len < SHORT {
-            self.tail.put(chunk);
         } else {
-            self.flush();
-            self.rest.push_back(chunk);
+            self.more.get_or_insert_default().push(chunk);
         }
         self.len += len;
     }
@@ -38,24 +41,37 @@ impl Chunks {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let ends = [&self.first[..]].into_iter().chain(self.rest.iter().map(|chunk| &chunk[..]));
-        ends.chain([&self.tail[..]]).filter(|chunk| !chunk.is_empty())
+        let first = Some(&self.first[..]).filter(|first| !first.is_empty());
+        first.into_iter().chain(self.more.iter().flat_map(|more| more.iter()))
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
-        let chunk = if !self.first.is_empty() {
-            std::mem::take(&mut self.first)
-        } else {
-            self.rest.pop_front().or_else(|| Some(self.tail.split().freeze()).filter(|tail| !tail.is_empty()))?
-        };
+        let chunk = if self.first.is_empty() { self.more.as_mut()?.pop()? } else { std::mem::take(&mut self.first) };
         self.len -= chunk.len();
         Some(chunk)
     }
+}
 
-    fn flush(&mut self) {
-        if !self.tail.is_empty() {
-            self.rest.push_back(self.tail.split().freeze());
+impl More {
+    fn push(&mut self, chunk: Bytes) {
+        if chunk.len() < SHORT {
+            self.tail.put(chunk);
+        } else {
+            if !self.tail.is_empty() {
+                self.rest.push_back(self.tail.split().freeze());
+            }
+            self.rest.push_back(chunk);
         }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let tail = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
+        self.rest.iter().map(|chunk| &chunk[..]).chain(tail)
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        self.rest.pop_front().or_else(|| Some(self.tail.split().freeze()).filter(|tail| !tail.is_empty()))
     }
 }
 
@@ -88,7 +104,7 @@ mod tests {
     fn many_short_chunks_are_few_buffers() {
         let mut chunks = Chunks::default();
         (0..10_000).for_each(|_| chunks.push(Bytes::from_static(b"x")));
-        assert!(chunks.rest.is_empty());
+        assert!(chunks.more.as_ref().unwrap().rest.is_empty());
         assert_eq!(chunks.iter().count(), 2);
     }
 }

@@ -24,24 +24,20 @@ impl Fingerprint {
 
     /// `uri` is the one that the caller asked for, whatever was cut off on the way.
     pub(crate) fn of(secret: &Secret, canonical: Canonical, parts: &Parts, uri: &Uri, body: &Chunks) -> Self {
-        let content_type = parts.headers.get(CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
-        let query = uri.query();
-        let heads = [
-            parts.method.as_str().as_bytes(),
-            uri.path().as_bytes(),
-            query.unwrap_or_default().as_bytes(),
-            content_type,
-        ];
+        // Requests have few fields: to look at them costs no more than to hash a name.
+        let content_type = parts.headers.iter().find(|(name, _)| **name == CONTENT_TYPE);
+        let content_type = content_type.map_or(&[][..], |(_, value)| value.as_bytes());
+        let (path, query) = (uri.path().as_bytes(), uri.query());
+        let heads = [parts.method.as_str().as_bytes(), path, query.unwrap_or_default().as_bytes(), content_type];
         let rewritten = canonical.rewritten(content_type, body);
-        let mut text = Text::of(secret);
         // `/a` and `/a?` are two texts, and so are a body and one that was rewritten to it.
-        text.add(&[u8::from(query.is_some()), u8::from(rewritten.is_some())]);
-        for head in heads {
-            text.add(&(head.len() as u32).to_be_bytes());
-            text.add(head);
-        }
+        let form = u8::from(query.is_some()) + 2 * u8::from(rewritten.is_some());
+        // All lengths come first: no two requests are the same text.
+        let mut text = Text::of(secret, form, heads.map(|head| head.len() as u32));
+        heads.iter().filter(|head| !head.is_empty()).for_each(|head| text.add(head));
         match rewritten {
             Some(rewritten) => text.add(&rewritten),
+            None if body.len() == 0 => {}
             None => body.iter().for_each(|chunk| text.add(chunk)),
         }
         Self(text.hash())
@@ -58,13 +54,19 @@ struct Text<'a> {
 
 const SHORT: usize = 256;
 
+/// Where the parts begin: behind purpose, form, and lengths.
+const START: usize = 18;
+
 impl<'a> Text<'a> {
-    fn of(secret: &'a Secret) -> Self {
+    #[inline]
+    fn of(secret: &'a Secret, form: u8, lengths: [u32; 4]) -> Self {
         let mut short = [0; SHORT];
-        short[0] = Purpose::Request as u8;
-        Self { secret, short, len: 1, long: None }
+        short[..2].copy_from_slice(&[Purpose::Request as u8, form]);
+        short[2..START].copy_from_slice(lengths.map(u32::to_be_bytes).as_flattened());
+        Self { secret, short, len: START, long: None }
     }
 
+    #[inline]
     fn add(&mut self, part: &[u8]) {
         let end = self.len + part.len();
         match &mut self.long {
@@ -96,10 +98,10 @@ mod tests {
     #[test]
     fn a_text_has_one_hash_however_it_comes() {
         let secret = Secret::new([3; 32]);
-        for len in [0, 1, SHORT - 2, SHORT - 1, SHORT, 3 * SHORT] {
+        for len in [0, 1, SHORT - START - 1, SHORT - START, SHORT - START + 1, SHORT, 3 * SHORT] {
             let whole: Vec<u8> = (0..len).map(|i| i as u8).collect();
             let hashes = [1, 7, SHORT, 4 * SHORT].map(|size| {
-                let mut text = Text::of(&secret);
+                let mut text = Text::of(&secret, 0, [0; 4]);
                 whole.chunks(size).for_each(|part| text.add(part));
                 text.hash()
             });

@@ -59,7 +59,7 @@ where
     }
 
     pub(crate) fn refused(response: Response<buttress_core::Body<ResB>>) -> Self {
-        Self { kind: Kind::Refused { response: Some(response.map(ResponseBody::plain)) } }
+        Self { kind: Kind::Refused { response: Some(response.map(ResponseBody::refused)) } }
     }
 }
 
@@ -74,8 +74,9 @@ where
     ResB::Error: Send,
     St: IdempotencyStore,
 {
-    pub(crate) fn visit(visit: Visit<S, ReqB, ResB, St>) -> Self {
-        Self { kind: Kind::Visiting { visit: Detachable::new(Box::pin(visit), Visit::leave) } }
+    #[inline]
+    pub(crate) fn visit(visit: Pin<Box<Visit<S, ReqB, ResB, St>>>) -> Self {
+        Self { kind: Kind::Visiting { visit: Detachable::new(visit, Visit::leave) } }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::chunks::Chunks;
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     pub(crate) chunks: Chunks,
-    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) trailers: Option<Box<HeaderMap>>,
 }
 
 /// Why a body cannot be compared.
@@ -49,7 +49,7 @@ impl Gathered {
                     }
                     self.chunks.push(data.copy_to_bytes(len));
                 }
-                Err(frame) => self.trailers = frame.into_trailers().ok(),
+                Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
             }
         }
         Poll::Ready(Ok(()))

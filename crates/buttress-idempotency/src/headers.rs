@@ -3,10 +3,12 @@
 use std::{error::Error, fmt};
 
 use buttress_core::CorrelationId;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Recorded unless said otherwise (IDM-16): what describes the answer, not its delivery.
-const USUAL: [HeaderName; 13] = [
+///
+/// Records tell these by their places here: the list grows at its end alone.
+static USUAL: [HeaderName; 13] = [
     header::CACHE_CONTROL,
     header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,
@@ -59,18 +61,42 @@ impl AllowList {
         Ok(())
     }
 
-    fn has(&self, name: &HeaderName) -> bool {
-        USUAL.contains(name) || self.more.contains(name)
-    }
-
     /// The fields of an answer's head that are recorded. What `Connection` names is the connection's.
-    pub(crate) fn filter(&self, headers: &HeaderMap) -> HeaderMap {
-        let mut kept = HeaderMap::new();
-        for (name, value) in headers.iter().filter(|(name, _)| self.has(name) && !is_nominated(headers, name)) {
-            kept.append(name.clone(), value.clone());
-        }
-        kept
+    #[inline]
+    pub(crate) fn filter<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Field<'a>> {
+        let nominates = headers.keys().any(|name| *name == header::CONNECTION);
+        let has = |field: &Field<'_>| field.place.is_some() || self.more.contains(field.name);
+        headers
+            .iter()
+            .map(Field::of)
+            .filter(move |field| has(field) && !(nominates && is_nominated(headers, field.name)))
     }
+}
+
+/// A field that is recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a> {
+    /// Among the usual ones.
+    pub(crate) place: Option<u8>,
+    pub(crate) name: &'a HeaderName,
+    pub(crate) value: &'a HeaderValue,
+}
+
+impl<'a> Field<'a> {
+    #[inline]
+    pub(crate) fn of((name, value): (&'a HeaderName, &'a HeaderValue)) -> Self {
+        Self { place: place(name), name, value }
+    }
+}
+
+/// The place of a name among the usual ones.
+fn place(name: &HeaderName) -> Option<u8> {
+    USUAL.iter().position(|usual| usual == name).map(|place| place as u8)
+}
+
+/// The usual name at a place.
+pub(crate) fn at_place(place: u8) -> Option<HeaderName> {
+    USUAL.get(usize::from(place)).cloned()
 }
 
 /// Trailers are the work of the service, by names of its own: all that may be recorded is.
@@ -125,6 +151,20 @@ mod tests {
         }
     }
 
+    fn kept(list: &AllowList, all: &HeaderMap) -> HeaderMap {
+        let mut kept = HeaderMap::new();
+        list.filter(all).for_each(|field| _ = kept.append(field.name, field.value.clone()));
+        kept
+    }
+
+    #[test]
+    fn usual_names_have_places() {
+        for name in &USUAL {
+            assert_eq!(at_place(place(name).unwrap()).as_ref(), Some(name));
+        }
+        assert_eq!((place(&header::DATE), at_place(USUAL.len() as u8)), (None, None));
+    }
+
     // IDM-16
     #[test]
     fn what_the_connection_header_names_is_not_recorded() {
@@ -132,13 +172,13 @@ mod tests {
         list.add(HeaderName::from_static("x-hop")).unwrap();
         list.add(HeaderName::from_static("x-kept")).unwrap();
         let all = headers(&[("connection", "close, X-Hop"), ("x-hop", "1"), ("x-kept", "2"), ("x-other", "3")]);
-        assert_eq!(list.filter(&all), headers(&[("x-kept", "2")]));
+        assert_eq!(kept(&list, &all), headers(&[("x-kept", "2")]));
     }
 
     #[test]
     fn fields_of_several_lines_keep_all_of_them() {
         let mut all = headers(&[("link", "<a>")]);
         all.append("link", "<b>".parse().unwrap());
-        assert_eq!(AllowList::default().filter(&all), all);
+        assert_eq!(kept(&AllowList::default(), &all), all);
     }
 }

@@ -97,6 +97,7 @@ impl Record {
     /// # Errors
     ///
     /// What to tell the caller instead, when nothing is to be written.
+    #[inline]
     pub fn claim(found: Option<&Self>, bid: &Bid, token: Token, now: Duration) -> Result<Self, Claim> {
         if let Some(record) = found.filter(|record| !record.is_absent(now)) {
             return Err(record.told_to(bid, now));
@@ -112,6 +113,7 @@ impl Record {
         })
     }
 
+    #[inline]
     fn told_to(&self, bid: &Bid, now: Duration) -> Claim {
         if self.fingerprint != bid.fingerprint {
             return Claim::Mismatch;

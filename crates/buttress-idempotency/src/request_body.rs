@@ -26,12 +26,13 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Passed { #[pin] body: B },
-        Read { chunks: Chunks, trailers: Option<HeaderMap> },
+        Read { chunks: Chunks, trailers: Option<Box<HeaderMap>> },
     }
 }
 
 impl<B> RequestBody<B> {
     /// Passes a body on.
+    #[inline]
     pub(crate) fn passed(body: B) -> Self {
         Self { kind: Kind::Passed { body } }
     }
@@ -50,16 +51,18 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         match self.project().kind.project() {
             KindProj::Passed { body } => body.poll_frame(cx),
             KindProj::Read { chunks, trailers } => {
                 let data = chunks.pop().map(|data| Frame::data(data.into()));
-                Poll::Ready(data.or_else(|| trailers.take().map(Frame::trailers)).map(Ok))
+                Poll::Ready(data.or_else(|| trailers.take().map(|trailers| Frame::trailers(*trailers))).map(Ok))
             }
         }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Passed { body } => body.is_end_stream(),
@@ -67,6 +70,7 @@ where
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Passed { body } => body.size_hint(),

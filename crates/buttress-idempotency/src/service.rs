@@ -72,8 +72,15 @@ where
     St: IdempotencyStore,
     Sc: ScopeOf,
 {
-    /// Under which name the request is recorded; `None` when it is not. Methods that are idempotent by themselves are not
-    /// looked at (IDM-21).
+    /// Whether nothing but passing it on is to be done, by the cheapest of looks. Methods that are idempotent by themselves
+    /// are not looked at (IDM-21).
+    #[inline]
+    fn passes<B>(&self, request: &Request<B>) -> bool {
+        !matches!(*request.method(), Method::POST | Method::PATCH)
+            || (self.shared.settings.leaves_others_alone() && !request.headers().keys().any(Key::is_named))
+    }
+
+    /// Under which name the request is recorded; `None` when it is not.
     fn name(&self, parts: &Parts) -> Result<Option<Name>, Refusal> {
         let settings = &self.shared.settings;
         let secret = &settings.secret;
@@ -84,17 +91,6 @@ where
             None if settings.made.is_some() => Ok(Some(Name::Made(RecordKey::unsent(secret, &scope()?)))),
             None => Ok(None),
         }
-    }
-
-    /// Whether nothing but passing it on is to be done, by the cheapest of looks.
-    fn passes<B>(&self, request: &Request<B>) -> bool {
-        if !matches!(*request.method(), Method::POST | Method::PATCH) {
-            return true;
-        }
-        let settings = &self.shared.settings;
-        let headers = request.headers();
-        let is_key = |name: &_| *name == Key::HEADER || *name == Key::OLD_HEADER;
-        settings.leaves_others_alone() && !headers.keys().any(is_key)
     }
 }
 
@@ -114,6 +110,7 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, ReqB, ResB, St>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
@@ -123,6 +120,27 @@ where
         if self.passes(&request) {
             return ResponseFuture::passed(self.inner.call(request.map(RequestBody::passed)));
         }
+        self.look_at(request)
+    }
+}
+
+impl<S, St, Sc> Idempotency<S, St, Sc>
+where
+    St: IdempotencyStore,
+    Sc: ScopeOf,
+{
+    /// Apart from what is passed on, which is quicker for it.
+    #[inline(never)]
+    fn look_at<ReqB, ResB>(&mut self, request: Request<ReqB>) -> ResponseFuture<S, ReqB, ResB, St>
+    where
+        S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        ReqB: Body + Send + 'static,
+        ResB: Body + Send + 'static,
+        ResB::Data: From<Bytes> + Send,
+        ResB::Error: Send,
+    {
         let (parts, body) = request.into_parts();
         match self.name(&parts) {
             Ok(Some(name)) => {

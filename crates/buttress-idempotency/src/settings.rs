@@ -134,6 +134,7 @@ impl Settings {
         self.tell(operation, kind);
     }
 
+    #[inline]
     pub(crate) fn tell(&self, operation: Option<RecordKey>, kind: EventKind) {
         let event = Event { operation, kind };
         telemetry::tell(&event);

@@ -57,6 +57,7 @@ impl Shard {
         Self { slots, whole, bare, bytes: 0, bounds, swept: None }
     }
 
+    #[inline]
     pub(crate) fn claim(&mut self, key: &RecordKey, bid: &Bid, token: Token, now: Duration) -> (Claim, Woken) {
         let found = self.slots.get(key).map(|slot| &slot.record);
         let record = match Record::claim(found, bid, token, now) {

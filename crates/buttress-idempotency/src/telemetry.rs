@@ -3,6 +3,7 @@
 use crate::{Event, EventKind};
 
 /// An event of the layer: a line, and one more on the counter of its kind.
+#[inline]
 pub(crate) fn tell(event: &Event) {
     count(event.kind);
     log::tell(event);
@@ -21,7 +22,26 @@ pub(crate) fn evicted() {
 
 #[cfg(feature = "metrics")]
 fn count(kind: EventKind) {
-    metrics::counter!("buttress_idempotency_total", "kind" => kind.as_str()).increment(1);
+    use metrics::{Key, Label, Level, Metadata};
+
+    static METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+    // Each counter is a constant: nothing is made to count.
+    macro_rules! counter {
+        ($($kind:ident)*) => {
+            match kind {
+                $(EventKind::$kind => {
+                    static LABELS: [Label; 1] = [Label::from_static_parts("kind", EventKind::$kind.as_str())];
+                    static KEY: Key = Key::from_static_parts("buttress_idempotency_total", &LABELS);
+                    &KEY
+                })*
+            }
+        };
+    }
+    let key = counter!(
+        First Replayed InProgress Mismatch Uncertain Expired NotReplayable InvalidKey MissingKey Unread NoScope StoreDown
+        Unprotected Recorded RecordedBare Released Doubted Lost Weakened WentOn
+    );
+    metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(1);
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -29,23 +49,25 @@ fn count(_: EventKind) {}
 
 #[cfg(feature = "tracing")]
 mod log {
-    use tracing::{Instrument, Span, debug, field::display, info, warn};
+    use tracing::{Instrument, Span, debug, info, warn};
 
     use crate::{Event, EventKind};
 
+    #[inline]
     pub(super) fn tell(event: &Event) {
-        let operation = event.operation.map(display);
         let kind = event.kind.as_str();
         match event.kind {
-            EventKind::First | EventKind::Recorded => debug!(kind, operation, "idempotency"),
+            EventKind::First | EventKind::Recorded => {
+                debug!(kind, operation = event.operation.map(display), "idempotency")
+            }
             EventKind::StoreDown
             | EventKind::Unprotected
             | EventKind::Lost
             | EventKind::Weakened
             | EventKind::Doubted => {
-                warn!(kind, operation, "idempotency");
+                warn!(kind, operation = event.operation.map(display), "idempotency");
             }
-            _ => info!(kind, operation, "idempotency"),
+            _ => info!(kind, operation = event.operation.map(display), "idempotency"),
         }
     }
 

@@ -110,8 +110,11 @@ where
     ResB: Body,
     St: IdempotencyStore,
 {
-    pub(crate) fn new(shared: Arc<Shared<St>>, name: Name, readied: S, parts: Parts, body: ReqB) -> Self {
-        Self {
+    #[inline]
+    pub(crate) fn new(shared: Arc<Shared<St>>, name: Name, readied: S, parts: Parts, body: ReqB) -> Pin<Box<Self>> {
+        // Made where it stays.
+        let place = Box::new_uninit();
+        let visit = Self {
             shared,
             name,
             bid: None,
@@ -123,7 +126,8 @@ where
             keeper: None,
             place: None,
             stage: Stage::Gathering { body, patience: Patience::default() },
-        }
+        };
+        Box::into_pin(Box::write(place, visit))
     }
 }
 

@@ -109,7 +109,7 @@ impl Draft {
             }
             Err(frame) => {
                 if let Some(trailers) = frame.trailers_ref() {
-                    self.trailers = filter_trailers(trailers);
+                    self.trailers = Some(Box::new(filter_trailers(trailers)));
                 }
                 (frame, true)
             }

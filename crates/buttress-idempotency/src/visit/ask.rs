@@ -14,8 +14,8 @@ use tower_service::Service;
 
 use super::{Name, Next, Stage, StageProj, Turn, Visit, leave};
 use crate::{
-    Answer, Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, RequestBody, ResponseBody, Token, capture,
-    gather::Unread, refusal::Refusal, telemetry,
+    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, RequestBody, ResponseBody, Token, capture,
+    gather::Unread, refusal::Refusal, settling::Patience, telemetry,
 };
 
 impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
@@ -28,8 +28,9 @@ where
     St: IdempotencyStore,
 {
     /// Gathering → (Claiming | refused)
-    pub(super) fn gather(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
-        let mut this = self.project();
+    #[inline]
+    pub(super) fn gather(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+        let mut this = self.as_mut().project();
         let StageProj::Gathering { body, patience } = this.stage.as_mut().project() else {
             unreachable!("it is gathering")
         };
@@ -46,7 +47,7 @@ where
                 Name::Made(_) => None,
             };
             let refusal = Refusal::Unread(unread, settings.body_limit).answer(settings, parts, key);
-            return Poll::Ready(Next::Done(Ok(refusal.map(ResponseBody::plain))));
+            return Poll::Ready(Next::Done(Ok(refusal.map(ResponseBody::refused))));
         }
         let uri = settings.uri(parts);
         let fingerprint = Fingerprint::of(&settings.secret, settings.canonical, parts, uri, &this.gathered.chunks);
@@ -55,30 +56,36 @@ where
             *this.name = Name::Sent(scope.asking(&settings.secret, &fingerprint));
             retention = settings.made.unwrap_or(retention);
         }
-        let bid = Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention };
-        *this.bid = Some(bid);
-        this.stage.claim(this.shared, *this.name, bid);
+        let bid = this.bid.insert(Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention });
+        let mut claim = this.shared.store.claim(&this.name.key(), bid);
+        // Most stores in memory have their answer at once.
+        if let Poll::Ready(claimed) = Pin::new(&mut claim).poll(cx) {
+            return self.claimed(claimed);
+        }
+        this.stage.set(Stage::Claiming { claim: Some(claim), patience: Patience::default() });
         Poll::Ready(Next::Go)
     }
 
     /// Claiming → (Readying | Running | Following | replayed | refused)
+    #[inline]
     pub(super) fn claim(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
         let this = self.as_mut().project();
         let StageProj::Claiming { claim, patience } = this.stage.project() else { unreachable!("it is claiming") };
         let settings = &this.shared.settings;
         let asked = claim.as_mut().expect("it is there until the future is dropped");
-        let claimed = match Pin::new(asked).poll(cx) {
-            Poll::Ready(Ok(claimed)) => Ok(claimed),
-            Poll::Ready(Err(error)) => {
-                telemetry::failed("claim", &error);
-                Err(())
-            }
+        match Pin::new(asked).poll(cx) {
+            Poll::Ready(claimed) => self.claimed(claimed),
             Poll::Pending if patience.is_over(settings.patience, cx) => {
                 leave::give_back(claim.take(), this.shared, this.name.key());
-                Err(())
+                self.not_claimed()
             }
-            Poll::Pending => return Poll::Pending,
-        };
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The store has answered, or has failed.
+    #[inline]
+    fn claimed(mut self: Pin<&mut Self>, claimed: Result<Claim, St::Error>) -> Poll<Turn<ResB, St, S::Error>> {
         let refusal = match claimed {
             Ok(Claim::Won(token)) => return self.begin(token),
             Ok(Claim::Replay(answer)) => match self.as_mut().replay(answer) {
@@ -93,19 +100,31 @@ where
             Ok(Claim::Expired) => Refusal::Expired,
             Ok(Claim::Uncertain) => Refusal::Uncertain,
             Ok(Claim::Mismatch) => Refusal::Mismatch,
-            Ok(Claim::Full) | Err(()) if settings.fail_open => return self.run_unprotected(),
-            Ok(Claim::Full) | Err(()) => Refusal::StoreDown,
+            Ok(Claim::Full) => return self.not_claimed(),
+            Err(error) => {
+                telemetry::failed("claim", &error);
+                return self.not_claimed();
+            }
         };
         Poll::Ready(Next::Done(Ok(self.refuse(refusal))))
+    }
+
+    /// The store has no word on the key, or no room for it.
+    fn not_claimed(self: Pin<&mut Self>) -> Poll<Turn<ResB, St, S::Error>> {
+        if self.shared.settings.fail_open {
+            return self.run_unprotected();
+        }
+        Poll::Ready(Next::Done(Ok(self.refuse(Refusal::StoreDown))))
     }
 
     fn refuse(self: Pin<&mut Self>, refusal: Refusal) -> Response<ResponseBody<ResB, St>> {
         let this = self.project();
         let parts = this.parts.as_ref().expect("the request is here until it runs");
-        refusal.answer(&this.shared.settings, parts, Some(this.name.key())).map(ResponseBody::plain)
+        refusal.answer(&this.shared.settings, parts, Some(this.name.key())).map(ResponseBody::refused)
     }
 
     /// The recorded answer, `None` if it cannot be read.
+    #[inline]
     fn replay(self: Pin<&mut Self>, answer: Bytes) -> Option<Response<ResponseBody<ResB, St>>> {
         let this = self.project();
         let (settings, key) = (&this.shared.settings, this.name.key());
@@ -113,10 +132,10 @@ where
             None => answer,
             Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
         };
-        let answer = Answer::decode(opened).map_err(|error| telemetry::failed("decode", &error)).ok()?;
+        let response = capture::replayed(opened).map_err(|error| telemetry::failed("decode", &error)).ok()?;
         let parts = this.parts.as_ref().expect("the request is here until it runs");
         settings.told(parts, Some(key), EventKind::Replayed);
-        Some(capture::replayed(answer))
+        Some(response)
     }
 
     /// Waits for the run that has this token, as long as that is wanted.
