@@ -20,8 +20,9 @@ enum Step {
 struct Model {
     window: Result<usize, u64>,
     minimum: usize,
-    rate: f64,
-    slow_rate: f64,
+    /// In a hundred: floating point would miss a share that is reached exactly.
+    percent: usize,
+    slow_percent: usize,
     in_a_row: usize,
     trials: usize,
     now: u64,
@@ -32,14 +33,14 @@ struct Model {
 
 impl Model {
     /// The share of some among the results in the window, once there are enough.
-    fn exceeds(&self, rate: f64, of: impl Fn(&(u64, bool, bool)) -> bool) -> bool {
+    fn exceeds(&self, percent: usize, of: impl Fn(&(u64, bool, bool)) -> bool) -> bool {
         let second = self.now / 1_000;
         let recent =
             |result: &&(u64, bool, bool)| self.window.map_or_else(|most| result.0 / 1_000 + most > second, |_| true);
         let last = self.window.unwrap_or(usize::MAX);
         let in_window: Vec<_> = self.results.iter().rev().filter(recent).take(last).collect();
         let some = in_window.iter().filter(|result| of(result)).count();
-        some > 0 && in_window.len() >= self.minimum && some as f64 >= rate * in_window.len() as f64
+        some > 0 && in_window.len() >= self.minimum && some * 100 >= percent * in_window.len()
     }
 
     /// Whether a call is let in.
@@ -57,8 +58,8 @@ impl Model {
         let open = match self.state {
             State::HalfOpen => failed || slow,
             _ => {
-                self.exceeds(self.rate, |result| result.1)
-                    || self.exceeds(self.slow_rate, |result| result.2)
+                self.exceeds(self.percent, |result| result.1)
+                    || self.exceeds(self.slow_percent, |result| result.2)
                     || row >= self.in_a_row
             }
         };
@@ -133,10 +134,9 @@ proptest! {
         trials in 1..4_u32,
         steps in proptest::collection::vec(step(), 1..60),
     ) {
-        let rate = f64::from(percent) / 100.0;
         let window = if by_calls { Window::calls(size) } else { Window::time(size * S) };
         let policy = Policy::new(window)
-            .failure_rate(rate)
+            .failure_rate(f64::from(percent) / 100.0)
             .slow_calls(S, 0.3)
             .failures_in_a_row(in_a_row)
             .minimum_calls(minimum)
@@ -145,8 +145,8 @@ proptest! {
         let model = Model {
             window: if by_calls { Ok(size as usize) } else { Err(u64::from(size)) },
             minimum: minimum as usize,
-            rate,
-            slow_rate: 0.3,
+            percent: percent as usize,
+            slow_percent: 30,
             in_a_row: in_a_row as usize,
             trials: trials as usize,
             now: 0,
