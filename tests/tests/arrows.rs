@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Packages that stand above the kit and may depend on all of it.
-const ABOVE: [&str; 5] = ["buttress-tests", "gateway-axum", "gateway-common", "gateway-hyper", "gateway-warp"];
+const ABOVE: [&str; 6] =
+    ["buttress-benches", "buttress-tests", "gateway-axum", "gateway-common", "gateway-hyper", "gateway-warp"];
 
 /// What each other package depends on, and beside that what its tests do.
 const ARROWS: [(&str, &[&str], &[&str]); 13] = [

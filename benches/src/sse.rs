@@ -16,7 +16,7 @@ use http_body::Body;
 use serde::Serialize;
 use sse_stream::{Sse, SseBody};
 
-use super::{Case, Group, Operation};
+use crate::{Case, Group, Operation};
 
 pub(super) fn group() -> Group {
     Group::new(

@@ -14,7 +14,7 @@ use seatbelt::{RecoveryInfo, ResilienceContext, breaker::Breaker as Seatbelt};
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_resilience_circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 
-use super::{
+use crate::{
     BARE, Case, Group, Operation,
     http::{Answer, Asked, bare, drive, json, operation, request},
     wrapped::Wrapped,

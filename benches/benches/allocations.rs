@@ -1,15 +1,12 @@
 //! Allocations of each operation, a growth in place among them.
 
-mod cases;
-mod table;
-
 use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use crate::{
-    cases::{Group, Operation},
-    table::{Counter, Table},
+use buttress_benches::{
+    Group, Operation,
+    table::{self, Counter, Table},
 };
 
 #[global_allocator]
@@ -43,9 +40,9 @@ const ALLOCATIONS: Counter = Counter {
 
 fn main() {
     let mut table = Table::new(ALLOCATIONS);
-    for group in cases::groups().into_iter().filter(table::chosen()) {
+    for group in buttress_benches::groups().into_iter().filter(table::chosen()) {
         if group.subscriber {
-            cases::discard_events();
+            buttress_benches::discard_events();
         }
         for case in &group.cases {
             table.row(&group, case, allocations((case.make)(), times(&group)));

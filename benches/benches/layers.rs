@@ -1,14 +1,12 @@
 //! Time: each layer over a service that is ready, beside its rivals in the same run.
 
-mod cases;
-
 use criterion::Criterion;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    for group in cases::groups() {
+    for group in buttress_benches::groups() {
         if group.subscriber {
-            cases::discard_events();
+            buttress_benches::discard_events();
         }
         let mut measured = criterion.benchmark_group(group.name);
         if group.heavy {

@@ -1,16 +1,13 @@
 //! Instructions of each operation, counted by valgrind: the difference between a run of some and a run of twice as many.
 
-mod cases;
-mod table;
-
 use std::{
     env,
     process::{Command, exit},
 };
 
-use crate::{
-    cases::{Case, Group},
-    table::{Counter, Table},
+use buttress_benches::{
+    Case, Group,
+    table::{self, Counter, Table},
 };
 
 const INSTRUCTIONS: Counter = Counter {
@@ -52,7 +49,7 @@ fn main() {
         exit(1);
     }
     let mut table = Table::new(INSTRUCTIONS);
-    for group in cases::groups().into_iter().filter(table::chosen()) {
+    for group in buttress_benches::groups().into_iter().filter(table::chosen()) {
         for case in &group.cases {
             table.row(&group, case, instructions(&group, case));
         }
@@ -61,9 +58,9 @@ fn main() {
 }
 
 fn counted(group: &str, case: &str, times: u32) {
-    let group = cases::groups().into_iter().find(|known| known.name == group).expect("a known group");
+    let group = buttress_benches::groups().into_iter().find(|known| known.name == group).expect("a known group");
     if group.subscriber {
-        cases::discard_events();
+        buttress_benches::discard_events();
     }
     let case = group.cases.into_iter().find(|known| known.name == case).expect("a known case");
     let mut operation = (case.make)();

@@ -34,7 +34,7 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use super::{BARE, Case, Group, Operation};
+use crate::{BARE, Case, Group, Operation};
 
 pub(super) fn groups() -> Vec<Group> {
     vec![

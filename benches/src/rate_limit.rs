@@ -20,7 +20,7 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_governor::{GovernorError, GovernorLayer, governor::GovernorConfigBuilder, key_extractor::KeyExtractor};
 use tower_resilience_ratelimiter::RateLimiterLayer;
 
-use super::{
+use crate::{
     BARE, Case, Group, Operation,
     http::{Asked, bare, json, operation, request},
 };

@@ -2,23 +2,26 @@
 
 use std::env;
 
-use crate::cases::{BARE, Case, Group};
+use crate::{BARE, Case, Group};
 
 /// What is counted.
-#[derive(Clone, Copy)]
-pub(crate) struct Counter {
-    pub(crate) name: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub struct Counter {
+    /// Its plural.
+    pub name: &'static str,
     /// The most that an operation of the kit may cost on top of the bare service, by group.
-    pub(crate) bounds: &'static [(&'static str, f64)],
+    pub bounds: &'static [(&'static str, f64)],
 }
 
 /// The groups whose name holds what was asked for on the command line; all if nothing was.
-pub(crate) fn chosen() -> impl Fn(&Group) -> bool {
+pub fn chosen() -> impl Fn(&Group) -> bool {
     let asked: Vec<_> = env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     move |group| asked.is_empty() || asked.iter().any(|part| group.name.contains(part))
 }
 
-pub(crate) struct Table {
+/// The rows so far.
+#[derive(Debug)]
+pub struct Table {
     counter: Counter,
     /// What the bare service of the group took, once it was measured.
     bare: Option<(&'static str, f64)>,
@@ -26,11 +29,13 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(counter: Counter) -> Self {
+    /// Without rows.
+    pub fn new(counter: Counter) -> Self {
         Self { counter, bare: None, rows: Vec::new() }
     }
 
-    pub(crate) fn row(&mut self, group: &Group, case: &Case, counted: f64) {
+    /// Adds what was counted, and says it at once on standard error.
+    pub fn row(&mut self, group: &Group, case: &Case, counted: f64) {
         if case.name == BARE {
             self.bare = Some((group.name, counted));
             return self.line(group, case, counted, "", "");
@@ -52,8 +57,9 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// The whole table, on standard output.
     #[expect(clippy::print_stdout, reason = "it is what this program is for")]
-    pub(crate) fn print(self) {
+    pub fn print(self) {
         println!("| group | case | {} | without the bare service | bound |", self.counter.name);
         println!("|---|---|---:|---:|---:|");
         self.rows.iter().for_each(|row| println!("{row}"));

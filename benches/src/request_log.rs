@@ -2,7 +2,7 @@ use buttress_request_log::RequestLogLayer;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
-use super::{
+use crate::{
     BARE, Case, Group,
     http::{bare, json, operation, request},
 };

@@ -4,7 +4,7 @@ use tracing::{
 };
 
 /// From here on, spans and events of every level are wanted, and thrown away.
-pub(crate) fn discard_events() {
+pub fn discard_events() {
     // Whoever asks again has it already.
     let _ = tracing::subscriber::set_global_default(Discard);
 }

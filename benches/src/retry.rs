@@ -29,7 +29,7 @@ use tower::{
     util::rng::HasherRng,
 };
 
-use super::{
+use crate::{
     BARE, Case, Group, Operation,
     http::{Answer, Instantly, json, request},
 };

@@ -8,7 +8,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::{
+use crate::{
     BARE, Case, Group, Operation,
     envelope::{again, with_raw_value, with_value},
     http::{bare, json, operation, request},

@@ -16,7 +16,7 @@ use http_body::Body;
 use http_body_util::{Empty, Full};
 use tower::Service;
 
-use super::Operation;
+use crate::Operation;
 
 pub(crate) type Asked = Request<Empty<Bytes>>;
 pub(crate) type Answer = Response<Full<Bytes>>;

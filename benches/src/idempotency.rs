@@ -14,7 +14,7 @@ use ruts::{
 use tower::{ServiceBuilder, ServiceExt};
 use tower_cookies::CookieManagerLayer;
 
-use super::{
+use crate::{
     BARE, Case, Group, Operation,
     http::{Asked, bare, json, operation, plain_request},
 };

@@ -13,18 +13,22 @@ mod sse;
 mod sse_live;
 mod sse_read;
 mod stack;
+pub mod table;
 mod wrapped;
 
-pub(crate) use discard::discard_events;
+pub use discard::discard_events;
 
 /// Cases that do the same work, to be compared with each other.
-pub(crate) struct Group {
-    pub(crate) name: &'static str,
+#[derive(Debug)]
+pub struct Group {
+    /// What it is called on the command line and in the table.
+    pub name: &'static str,
     /// Whether events of `tracing` go to a subscriber, which discards them. Once there is one, it stays: these come last.
-    pub(crate) subscriber: bool,
+    pub subscriber: bool,
     /// An operation takes milliseconds: a few will do.
-    pub(crate) heavy: bool,
-    pub(crate) cases: Vec<Case>,
+    pub heavy: bool,
+    /// One after the other, what the rest is measured against first.
+    pub cases: Vec<Case>,
 }
 
 impl Group {
@@ -41,9 +45,13 @@ impl Group {
     }
 }
 
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) make: fn() -> Operation,
+/// One way to do the work of a group.
+#[derive(Debug)]
+pub struct Case {
+    /// What it is called in the table.
+    pub name: &'static str,
+    /// Sets up what an operation needs.
+    pub make: fn() -> Operation,
 }
 
 impl Case {
@@ -53,12 +61,13 @@ impl Case {
 }
 
 /// Does it once.
-pub(crate) type Operation = Box<dyn FnMut()>;
+pub type Operation = Box<dyn FnMut()>;
 
 /// The service alone: what the others of its group are measured against.
-pub(crate) const BARE: &str = "bare service";
+pub const BARE: &str = "bare service";
 
-pub(crate) fn groups() -> Vec<Group> {
+/// Everything that is measured.
+pub fn groups() -> Vec<Group> {
     let mut groups = correlation::groups();
     groups.extend(envelope::groups());
     groups.extend(rate_limit::groups());

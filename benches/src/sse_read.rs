@@ -18,7 +18,7 @@ use sse_core::SseDecoder;
 use sse_stream::SseByteStream;
 use tower::service_fn;
 
-use super::{Case, Group, Operation};
+use crate::{Case, Group, Operation};
 
 pub(super) fn groups() -> Vec<Group> {
     vec![

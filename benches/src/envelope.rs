@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json as value, value::RawValue};
 use tower::{ServiceBuilder, ServiceExt};
 
-use super::{
+use crate::{
     BARE, Case, Group, Operation,
     http::{Answer, bare, json, operation, request},
 };

@@ -4,7 +4,7 @@ use http::HeaderValue;
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
-use super::{
+use crate::{
     BARE, Case, Group, Operation,
     http::{Asked, bare, json, operation, plain_request, request},
 };
