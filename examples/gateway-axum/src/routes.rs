@@ -6,7 +6,7 @@ use axum::{
 use gateway_common::{Gateway, NewImage, NewVideo, accepted, json, streamed};
 use http::{HeaderMap, StatusCode};
 
-use crate::extract::{Cx, Failure, Id, Json};
+use super::extract::{Cx, Failure, Id, Json};
 
 type Answer = Result<Response, Failure>;
 

@@ -10,7 +10,7 @@ use http::{Request, StatusCode, request::Parts};
 use http_body::Body;
 use http_body_util::BodyDataStream;
 
-use crate::route::{Route, decoded};
+use super::route::{Route, decoded};
 
 /// Answers a request whose route was looked for.
 pub(crate) async fn answer<B>(gateway: Gateway, request: Request<B>) -> Result<Answer, Infallible>

@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use gateway_common::Gateway;
 use warp::{Filter, path, reply::Response};
 
-use crate::{
+use super::{
     filters::{at, parts, query, reply, told, without_slash_at_the_end},
     handlers,
 };

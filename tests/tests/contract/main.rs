@@ -11,6 +11,8 @@ macro_rules! on_every_host {
                 #[allow(clippy::duplicate_mod)]
                 mod connections;
                 #[allow(clippy::duplicate_mod)]
+                mod faults;
+                #[allow(clippy::duplicate_mod)]
                 mod gateway;
                 #[allow(clippy::duplicate_mod)]
                 mod idempotency;

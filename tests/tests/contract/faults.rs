@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use buttress_tests::{
-    Gateway,
-    http::{Answer, Event, Http},
-};
+use buttress_tests::http::{Answer, Event, Http};
 use gateway_common::{BreakerSettings, Settings};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use superduperai_sim::{Fault, Then};
+
+use super::Gateway;
 
 const IMAGES: &str = "/api/v1/file/generate-image";
 
