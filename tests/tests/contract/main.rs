@@ -9,6 +9,10 @@ macro_rules! on_every_host {
                 type Gateway = buttress_tests::Hosted<buttress_tests::$host>;
 
                 #[allow(clippy::duplicate_mod)]
+                mod browser;
+                #[allow(clippy::duplicate_mod)]
+                mod clients;
+                #[allow(clippy::duplicate_mod)]
                 mod connections;
                 #[allow(clippy::duplicate_mod)]
                 mod faults;
@@ -18,6 +22,8 @@ macro_rules! on_every_host {
                 mod idempotency;
                 #[allow(clippy::duplicate_mod)]
                 mod limits;
+                #[allow(clippy::duplicate_mod)]
+                mod nginx;
             }
         )+
     };

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::pending, path::PathBuf, process::Stdio, t
 
 use buttress_sse::{EventSource, Signal};
 use buttress_tests::{
-    Gateway, clients,
+    clients,
     http::{Event, Http, PATIENCE},
     program,
     proxy::Proxy,
@@ -21,6 +21,8 @@ use tokio::{
     process::Command,
     time::{sleep, timeout},
 };
+
+use super::Gateway;
 
 const KEY: &str = "alice-key";
 

@@ -1,31 +1,19 @@
 //! The demo page in a real browser, which nobody here wrote: over a good line, a line that is cut, and a dead one.
 
-use std::{env, fs, ops::Deref, process, time::Duration};
+use std::{env, fs, ops::Deref, time::Duration};
 
 use buttress_envelope::Mode;
-use buttress_tests::{Axum, Gateway, Host, Hosted, Hyper, Warp, browser::Browser, proxy::Proxy};
+use buttress_tests::{browser::Browser, proxy::Proxy};
 use http::{Method, StatusCode};
 use serde_json::Value;
 use superduperai_sim::{Answer, EventMode, Fault};
 use tokio::time::Instant;
 
-#[tokio::test]
-async fn on_axum_a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
-    a_picture_appears_after_its_steps_and_every_event_is_listed_once::<Axum>().await;
-}
+use super::Gateway;
 
 #[tokio::test]
-async fn on_hyper_a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
-    a_picture_appears_after_its_steps_and_every_event_is_listed_once::<Hyper>().await;
-}
-
-#[tokio::test]
-async fn on_warp_a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
-    a_picture_appears_after_its_steps_and_every_event_is_listed_once::<Warp>().await;
-}
-
-async fn a_picture_appears_after_its_steps_and_every_event_is_listed_once<H: Host>() {
-    let gateway = Hosted::<H>::start_with(steps_of(300), |_| ()).await;
+async fn a_picture_appears_after_its_steps_and_every_event_is_listed_once() {
+    let gateway = Gateway::start_with(steps_of(300), |_| ()).await;
     let page = Page::open(gateway.url()).await;
     page.make("image", "A paper boat on a calm lake at dawn").await;
 
@@ -98,7 +86,7 @@ async fn a_picture_just_made_becomes_a_video() {
 async fn a_picture_of_ones_own_becomes_a_video() {
     let gateway = Gateway::start(|_| ()).await;
     let page = Page::open(gateway.url()).await;
-    let file = env::temp_dir().join(format!("buttress-upload-{}.png", process::id()));
+    let file = env::temp_dir().join(format!("buttress-upload-{}.png", gateway.addr().port()));
     fs::write(&file, GREY_PIXEL).unwrap();
     page.click("#kind-video").await;
     page.click("#source-upload").await;
@@ -112,22 +100,8 @@ async fn a_picture_of_ones_own_becomes_a_video() {
 }
 
 #[tokio::test]
-async fn on_axum_three_cuts_of_every_connection_lose_and_double_nothing() {
-    three_cuts_of_every_connection_lose_and_double_nothing::<Axum>().await;
-}
-
-#[tokio::test]
-async fn on_hyper_three_cuts_of_every_connection_lose_and_double_nothing() {
-    three_cuts_of_every_connection_lose_and_double_nothing::<Hyper>().await;
-}
-
-#[tokio::test]
-async fn on_warp_three_cuts_of_every_connection_lose_and_double_nothing() {
-    three_cuts_of_every_connection_lose_and_double_nothing::<Warp>().await;
-}
-
-async fn three_cuts_of_every_connection_lose_and_double_nothing<H: Host>() {
-    let gateway = Hosted::<H>::start_with(steps_of(2_500), |_| ()).await;
+async fn three_cuts_of_every_connection_lose_and_double_nothing() {
+    let gateway = Gateway::start_with(steps_of(2_500), |_| ()).await;
     let proxy = Proxy::start(gateway.addr()).await;
     let page = Page::open(&proxy.url()).await;
     page.make("image", "A boat in a storm").await;
@@ -311,7 +285,7 @@ impl Page {
     }
 
     /// Type and id of the events of the job, as the gateway tells them to somebody who was not there.
-    async fn published<H: Host>(&self, gateway: &Hosted<H>) -> Vec<(String, String)> {
+    async fn published(&self, gateway: &Gateway) -> Vec<(String, String)> {
         let path = self.eval("JSON.parse(sessionStorage.job).links.events").await;
         let guest = gateway.http().with("cookie", &self.cookies().await);
         let events = guest.events(path.as_str().expect("a path"), &[], |_| false).await;

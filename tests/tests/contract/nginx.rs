@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use buttress_tests::{
-    Gateway,
     http::{Event, Http},
     nginx::Nginx,
 };
 use serde_json::json;
+
+use super::Gateway;
 
 /// A heartbeat each 50 ms, and a job that says nothing for a minute after its first event.
 async fn gateway() -> Gateway {
