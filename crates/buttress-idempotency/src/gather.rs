@@ -5,9 +5,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http_body::Body;
+use http_body::{Body, Frame};
 
 use crate::chunks::Chunks;
 
@@ -27,6 +27,16 @@ pub(crate) enum Unread {
 }
 
 impl Gathered {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.len() == 0 && self.trailers.is_none()
+    }
+
+    /// What comes next of it.
+    pub(crate) fn pop_frame<D: From<Bytes>>(&mut self) -> Option<Frame<D>> {
+        let data = self.chunks.pop().map(|data| Frame::data(data.into()));
+        data.or_else(|| self.trailers.take().map(|trailers| Frame::trailers(*trailers)))
+    }
+
     /// Resolves when the body is here, or as soon as it is clear that it will not be.
     pub(crate) fn poll<B: Body>(
         &mut self,

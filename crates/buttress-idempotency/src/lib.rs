@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod bounds;
 mod call_key;
 mod canonical;
 mod capture;

@@ -1,15 +1,24 @@
 //! What callers are told instead of an answer.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
-use buttress_core::{Body, CorrelationId, Problem, ProblemCode};
+use buttress_core::{CorrelationId, Problem, ProblemCode};
+use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{HeaderName, LINK},
     request::Parts,
 };
+use http_body::Body;
 
-use crate::{EventKind, InvalidKey, RecordKey, codes, gather::Unread, settings::Settings};
+use crate::{
+    EventKind, IdempotencyStore, InvalidKey, RecordKey, ResponseBody, codes, gather::Unread, settings::Settings,
+};
 
 /// Says that a retry is of no use, as the clients of some APIs expect it.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -49,7 +58,22 @@ impl Refusal {
     }
 
     /// The answer, and word of it to all who want to know.
-    pub(crate) fn answer<B>(self, settings: &Settings, parts: &Parts, key: Option<RecordKey>) -> Response<Body<B>> {
+    #[cold]
+    pub(crate) fn answer<B, St>(
+        self,
+        settings: &Settings,
+        parts: &Parts,
+        key: Option<RecordKey>,
+    ) -> Response<ResponseBody<B, St>>
+    where
+        B: Body,
+        St: IdempotencyStore,
+    {
+        self.told(settings, parts, key).map(|body| ResponseBody::told(data(body), None))
+    }
+
+    /// The same whatever the bodies are.
+    fn told(self, settings: &Settings, parts: &Parts, key: Option<RecordKey>) -> Response<buttress_core::Body<String>> {
         settings.told(parts, key, self.kind());
         let id = parts.extensions.get::<CorrelationId>();
         let (documented, final_) = (self.is_documented(), self.is_final());
@@ -125,6 +149,15 @@ impl Refusal {
             }
         }
     }
+}
+
+/// The text of a problem, which is there at once.
+fn data(body: buttress_core::Body<String>) -> Bytes {
+    let frame = match pin!(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+        _ => None,
+    };
+    frame.expect("a problem is one frame of data")
 }
 
 const LAYER: &str = "idempotency";

@@ -11,6 +11,8 @@ use tower_service::Service;
 
 use crate::{
     IdempotencyStore, Key, RecordKey, RequestBody, ResponseBody, ResponseFuture, ScopeOf,
+    bounds::{Below, Recordable},
+    detach::Detachable,
     refusal::Refusal,
     settings::Shared,
     visit::{Name, Visit},
@@ -36,13 +38,15 @@ use crate::{
 #[derive(Debug)]
 pub struct Idempotency<S, St, Sc> {
     inner: S,
+    /// Whether requests without a key are none of its business, whatever they are.
+    leaves_others_alone: bool,
     shared: Arc<Shared<St>>,
     scope: Sc,
 }
 
 impl<S, St, Sc> Idempotency<S, St, Sc> {
     pub(crate) fn new(inner: S, shared: Arc<Shared<St>>, scope: Sc) -> Self {
-        Self { inner, shared, scope }
+        Self { inner, leaves_others_alone: shared.settings.leaves_others_alone(), shared, scope }
     }
 
     /// The service below.
@@ -63,7 +67,13 @@ impl<S, St, Sc> Idempotency<S, St, Sc> {
 
 impl<S: Clone, St, Sc: Clone> Clone for Idempotency<S, St, Sc> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: self.shared.clone(), scope: self.scope.clone() }
+        let Self { inner, leaves_others_alone, shared, scope } = self;
+        Self {
+            inner: inner.clone(),
+            leaves_others_alone: *leaves_others_alone,
+            shared: shared.clone(),
+            scope: scope.clone(),
+        }
     }
 }
 
@@ -77,7 +87,7 @@ where
     #[inline]
     fn passes<B>(&self, request: &Request<B>) -> bool {
         !matches!(*request.method(), Method::POST | Method::PATCH)
-            || (self.shared.settings.leaves_others_alone() && !request.headers().keys().any(Key::is_named))
+            || (self.leaves_others_alone && !request.headers().keys().any(Key::is_named))
     }
 
     /// Under which name the request is recorded; `None` when it is not.
@@ -133,20 +143,17 @@ where
     #[inline(never)]
     fn look_at<ReqB, ResB>(&mut self, request: Request<ReqB>) -> ResponseFuture<S, ReqB, ResB, St>
     where
-        S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
+        S: Below<ReqB, ResB>,
         ReqB: Body + Send + 'static,
-        ResB: Body + Send + 'static,
-        ResB::Data: From<Bytes> + Send,
-        ResB::Error: Send,
+        ResB: Recordable,
     {
         let (parts, body) = request.into_parts();
         match self.name(&parts) {
             Ok(Some(name)) => {
                 let fresh = self.inner.clone();
                 let readied = mem::replace(&mut self.inner, fresh);
-                ResponseFuture::visit(Visit::new(self.shared.clone(), name, readied, parts, body))
+                let visit = Visit::new(self.shared.clone(), name, readied, parts, body);
+                ResponseFuture::visiting(Detachable::new(visit, Visit::leave))
             }
             Ok(None) => {
                 let request = Request::from_parts(parts, RequestBody::passed(body));

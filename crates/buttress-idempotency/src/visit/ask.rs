@@ -7,29 +7,31 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
-use tower_service::Service;
 
-use super::{Name, Next, Stage, StageProj, Turn, Visit, leave};
+use super::{Name, Stage, StageProj, Visit, leave};
 use crate::{
-    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, RequestBody, ResponseBody, Token, capture,
-    gather::Unread, refusal::Refusal, settling::Patience, telemetry,
+    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, ResponseBody, Token,
+    bounds::{Below, Recordable},
+    capture,
+    gather::Unread,
+    refusal::Refusal,
+    settling::Patience,
+    telemetry,
 };
 
 impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
 where
-    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone,
-    ReqB: Body,
-    ResB: Body + Send + 'static,
-    ResB::Data: From<Bytes> + Send,
-    ResB::Error: Send,
+    S: Below<ReqB, ResB>,
+    ReqB: Body + Send + 'static,
+    ResB: Recordable,
     St: IdempotencyStore,
 {
     /// Gathering → (Claiming | refused)
     #[inline]
-    pub(super) fn gather(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn gather(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.as_mut().project();
         let StageProj::Gathering { body, patience } = this.stage.as_mut().project() else {
             unreachable!("it is gathering")
@@ -47,7 +49,8 @@ where
                 Name::Made(_) => None,
             };
             let refusal = Refusal::Unread(unread, settings.body_limit).answer(settings, parts, key);
-            return Poll::Ready(Next::Done(Ok(refusal.map(ResponseBody::refused))));
+            self.end(Ok(refusal));
+            return Poll::Ready(());
         }
         let uri = settings.uri(parts);
         let fingerprint = Fingerprint::of(&settings.secret, settings.canonical, parts, uri, &this.gathered.chunks);
@@ -60,15 +63,16 @@ where
         let mut claim = this.shared.store.claim(&this.name.key(), bid);
         // Most stores in memory have their answer at once.
         if let Poll::Ready(claimed) = Pin::new(&mut claim).poll(cx) {
-            return self.claimed(claimed);
+            self.claimed(claimed);
+            return Poll::Ready(());
         }
         this.stage.set(Stage::Claiming { claim: Some(claim), patience: Patience::default() });
-        Poll::Ready(Next::Go)
+        Poll::Ready(())
     }
 
     /// Claiming → (Readying | Running | Following | replayed | refused)
     #[inline]
-    pub(super) fn claim(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn claim(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.as_mut().project();
         let StageProj::Claiming { claim, patience } = this.stage.project() else { unreachable!("it is claiming") };
         let settings = &this.shared.settings;
@@ -77,23 +81,24 @@ where
             Poll::Ready(claimed) => self.claimed(claimed),
             Poll::Pending if patience.is_over(settings.patience, cx) => {
                 leave::give_back(claim.take(), this.shared, this.name.key());
-                self.not_claimed()
+                self.not_claimed();
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => return Poll::Pending,
         }
+        Poll::Ready(())
     }
 
     /// The store has answered, or has failed.
     #[inline]
-    fn claimed(mut self: Pin<&mut Self>, claimed: Result<Claim, St::Error>) -> Poll<Turn<ResB, St, S::Error>> {
+    fn claimed(mut self: Pin<&mut Self>, claimed: Result<Claim, St::Error>) {
         let refusal = match claimed {
             Ok(Claim::Won(token)) => return self.begin(token),
             Ok(Claim::Replay(answer)) => match self.as_mut().replay(answer) {
-                Some(response) => return Poll::Ready(Next::Done(Ok(response))),
+                Some(response) => return self.end(Ok(response)),
                 None => Refusal::NotReplayable,
             },
             Ok(Claim::Running { token, left }) => match self.as_mut().wait(token, left) {
-                Ok(()) => return Poll::Ready(Next::Go),
+                Ok(()) => return,
                 Err(refusal) => refusal,
             },
             Ok(Claim::NotReplayable) => Refusal::NotReplayable,
@@ -106,21 +111,21 @@ where
                 return self.not_claimed();
             }
         };
-        Poll::Ready(Next::Done(Ok(self.refuse(refusal))))
+        self.refuse(refusal);
     }
 
     /// The store has no word on the key, or no room for it.
-    fn not_claimed(self: Pin<&mut Self>) -> Poll<Turn<ResB, St, S::Error>> {
+    fn not_claimed(self: Pin<&mut Self>) {
         if self.shared.settings.fail_open {
             return self.run_unprotected();
         }
-        Poll::Ready(Next::Done(Ok(self.refuse(Refusal::StoreDown))))
+        self.refuse(Refusal::StoreDown);
     }
 
-    fn refuse(self: Pin<&mut Self>, refusal: Refusal) -> Response<ResponseBody<ResB, St>> {
-        let this = self.project();
-        let parts = this.parts.as_ref().expect("the request is here until it runs");
-        refusal.answer(&this.shared.settings, parts, Some(this.name.key())).map(ResponseBody::refused)
+    fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
+        let parts = self.parts.as_ref().expect("the request is here until it runs");
+        let answer = refusal.answer(&self.shared.settings, parts, Some(self.name.key()));
+        self.end(Ok(answer));
     }
 
     /// The recorded answer, `None` if it cannot be read.
@@ -158,7 +163,7 @@ where
     }
 
     /// Following → Claiming
-    pub(super) fn follow(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn follow(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let StageProj::Following { wait, until } = this.stage.as_mut().project() else { unreachable!("it follows") };
         match Pin::new(wait).poll(cx) {
@@ -168,7 +173,7 @@ where
         }
         let bid = this.bid.expect("it has claimed before");
         this.stage.claim(this.shared, *this.name, bid);
-        Poll::Ready(Next::Go)
+        Poll::Ready(())
     }
 }
 
