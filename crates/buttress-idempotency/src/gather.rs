@@ -9,13 +9,18 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame};
 
-use crate::chunks::Chunks;
+use crate::{
+    budget::{Budget, Share},
+    chunks::Chunks,
+};
 
 /// What has come of a body so far.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     pub(crate) chunks: Chunks,
     pub(crate) trailers: Option<Box<HeaderMap>>,
+    /// Of the budget, for as long as the data is here.
+    share: Share,
 }
 
 /// Why a body cannot be compared.
@@ -24,6 +29,8 @@ pub(crate) enum Unread {
     TooLong,
     TooSlow,
     BrokenOff,
+    /// Others have taken the room for it.
+    Crowded,
 }
 
 impl Gathered {
@@ -33,8 +40,11 @@ impl Gathered {
 
     /// What comes next of it.
     pub(crate) fn pop_frame<D: From<Bytes>>(&mut self) -> Option<Frame<D>> {
-        let data = self.chunks.pop().map(|data| Frame::data(data.into()));
-        data.or_else(|| self.trailers.take().map(|trailers| Frame::trailers(*trailers)))
+        let Some(data) = self.chunks.pop() else {
+            return self.trailers.take().map(|trailers| Frame::trailers(*trailers));
+        };
+        self.share.give_back(data.len());
+        Some(Frame::data(data.into()))
     }
 
     /// Resolves when the body is here, or as soon as it is clear that it will not be.
@@ -43,10 +53,16 @@ impl Gathered {
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
         limit: usize,
+        budget: &Budget,
     ) -> Poll<Result<(), Unread>> {
         let room = |chunks: &Chunks| (limit - chunks.len()) as u64;
-        if body.size_hint().lower() > room(&self.chunks) {
+        let least = body.size_hint().lower();
+        if least > room(&self.chunks) {
             return Poll::Ready(Err(Unread::TooLong));
+        }
+        // Better now than when most of it has come.
+        if !budget.has_room(least) {
+            return Poll::Ready(Err(Unread::Crowded));
         }
         // A body may know that it has ended, and say nothing of it when asked.
         while !body.is_end_stream() {
@@ -56,6 +72,9 @@ impl Gathered {
                     let len = data.remaining();
                     if len as u64 > room(&self.chunks) {
                         return Poll::Ready(Err(Unread::TooLong));
+                    }
+                    if len > 0 && !self.share.take(len, budget) {
+                        return Poll::Ready(Err(Unread::Crowded));
                     }
                     self.chunks.push(data.copy_to_bytes(len));
                 }

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod bounds;
+mod budget;
 mod call_key;
 mod canonical;
 mod capture;

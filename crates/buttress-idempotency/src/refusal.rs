@@ -38,8 +38,8 @@ pub(crate) enum Refusal {
     StoreDown,
 }
 
-/// A store that cannot be asked may be back soon.
-const STORE_PAUSE: Duration = Duration::from_secs(2);
+/// A store that cannot be asked may be back soon, and a body that is being read is gone soon.
+const PAUSE: Duration = Duration::from_secs(2);
 
 impl Refusal {
     pub(crate) fn kind(&self) -> EventKind {
@@ -47,6 +47,7 @@ impl Refusal {
             Self::Invalid(_) => EventKind::InvalidKey,
             Self::Missing => EventKind::MissingKey,
             Self::Scope(_) => EventKind::NoScope,
+            Self::Unread(Unread::Crowded, _) => EventKind::Crowded,
             Self::Unread(..) => EventKind::Unread,
             Self::Mismatch => EventKind::Mismatch,
             Self::InProgress(_) => EventKind::InProgress,
@@ -122,6 +123,10 @@ impl Refusal {
             Self::Unread(Unread::BrokenOff, _) => {
                 plain(StatusCode::BAD_REQUEST, codes::BAD_REQUEST, "the body broke off".into())
             }
+            Self::Unread(Unread::Crowded, _) => {
+                let message = "too many bodies are being read at once";
+                plain(StatusCode::SERVICE_UNAVAILABLE, codes::UNAVAILABLE, message.into()).retry_after(PAUSE)
+            }
             Self::Mismatch => {
                 let message = "this idempotency key was used for another request";
                 fresh(StatusCode::UNPROCESSABLE_ENTITY, codes::IDEMPOTENCY_MISMATCH, message.into())
@@ -144,8 +149,7 @@ impl Refusal {
             }
             Self::StoreDown => {
                 let message = "idempotency keys cannot be checked now";
-                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into())
-                    .retry_after(STORE_PAUSE)
+                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into()).retry_after(PAUSE)
             }
         }
     }

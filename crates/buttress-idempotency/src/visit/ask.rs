@@ -38,7 +38,7 @@ where
         };
         let settings = &this.shared.settings;
         let parts = this.parts.as_ref().expect("the request is here until it runs");
-        let gathered = match this.gathered.poll(body, cx, settings.body_limit) {
+        let gathered = match this.gathered.poll(body, cx, settings.body_limit, &settings.body_budget) {
             Poll::Ready(gathered) => gathered,
             Poll::Pending if patience.is_over(settings.body_time, cx) => Err(Unread::TooSlow),
             Poll::Pending => return Poll::Pending,
