@@ -120,19 +120,18 @@ where
     B: Body,
     St: IdempotencyStore,
 {
-    let mut headers = HeaderMap::new();
-    let Rest { status, trailers, problem, body } = answer::read(answer, &mut headers)?;
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    // Filled where it is: what is large is moved but once.
+    let (mut head, ()) = Response::new(()).into_parts();
+    let Rest { status, trailers, problem, body } = answer::read(answer, &mut head.headers)?;
+    head.status = status;
+    head.headers.insert(REPLAYED, HeaderValue::from_static("true"));
     if status.is_client_error() || status.is_server_error() {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        head.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    let mut response = Response::new(ResponseBody::told(body, trailers));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
     if let Some(problem) = problem {
-        response.extensions_mut().insert(*problem);
+        head.extensions.insert(*problem);
     }
-    Ok(response)
+    Ok(Response::from_parts(head, ResponseBody::told(body, trailers)))
 }
 
 /// As much of an answer as has come.

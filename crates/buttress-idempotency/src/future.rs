@@ -46,19 +46,8 @@ pin_project! {
         St: IdempotencyStore,
     {
         Passed { #[pin] future: S::Future },
-        Own { own: Own<S, ReqB, ResB, St> },
+        Visiting { visit: Detachable<Visit<S, ReqB, ResB, St>> },
     }
-}
-
-/// Not merely passed on. Small, and apart, so that what is passed on is not held up by it.
-enum Own<S, ReqB, ResB, St>
-where
-    S: Service<Request<RequestBody<ReqB>>>,
-    ResB: Body,
-    St: IdempotencyStore,
-{
-    Refused(Option<Box<Response<ResponseBody<ResB, St>>>>),
-    Visiting(Detachable<Visit<S, ReqB, ResB, St>>),
 }
 
 impl<S, ReqB, ResB, St> ResponseFuture<S, ReqB, ResB, St>
@@ -72,14 +61,9 @@ where
         Self { kind: Kind::Passed { future } }
     }
 
-    #[cold]
-    pub(crate) fn refused(response: Response<ResponseBody<ResB, St>>) -> Self {
-        Self { kind: Kind::Own { own: Own::Refused(Some(Box::new(response))) } }
-    }
-
     #[inline]
     pub(crate) fn visiting(visit: Detachable<Visit<S, ReqB, ResB, St>>) -> Self {
-        Self { kind: Kind::Own { own: Own::Visiting(visit) } }
+        Self { kind: Kind::Visiting { visit } }
     }
 }
 
@@ -96,12 +80,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProj::Passed { future } => future.poll(cx).map_ok(|response| response.map(ResponseBody::passed)),
-            KindProj::Own { own: Own::Visiting(visit) } => {
+            KindProj::Visiting { visit } => {
                 ready!(visit.get().poll(cx));
                 Poll::Ready(visit.get().answer())
-            }
-            KindProj::Own { own: Own::Refused(response) } => {
-                Poll::Ready(Ok(*response.take().expect("it is polled until it is done")))
             }
         }
     }
@@ -116,8 +97,7 @@ where
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.kind {
             Kind::Passed { .. } => "ResponseFuture(passed)",
-            Kind::Own { own: Own::Refused(_) } => "ResponseFuture(refused)",
-            Kind::Own { own: Own::Visiting(_) } => "ResponseFuture(with a key)",
+            Kind::Visiting { .. } => "ResponseFuture(with a key)",
         })
     }
 }

@@ -29,6 +29,7 @@ use crate::{
 /// Under what a request is recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Name {
+    Unknown,
     Sent(RecordKey),
     /// What it asks for is still to come.
     Made(RecordKey),
@@ -36,8 +37,15 @@ pub(crate) enum Name {
 
 impl Name {
     fn key(self) -> RecordKey {
-        let (Self::Sent(key) | Self::Made(key)) = self;
-        key
+        self.operation().expect("it is known before it is claimed")
+    }
+
+    /// As far as it is known.
+    fn operation(self) -> Option<RecordKey> {
+        match self {
+            Self::Sent(key) => Some(key),
+            Self::Unknown | Self::Made(_) => None,
+        }
     }
 }
 
@@ -54,7 +62,7 @@ pin_project! {
         shared: Arc<Shared<St>>,
         name: Name,
         bid: Option<Bid>,
-        // Until it is called.
+        // From its start until it is called.
         inner: Option<S>,
         readied: bool,
         // Until it is called.
@@ -100,16 +108,17 @@ where
     ResB: Body,
     St: IdempotencyStore,
 {
+    /// Made where it stays: a request is large, and is moved but once.
     #[inline]
-    pub(crate) fn new(shared: Arc<Shared<St>>, name: Name, readied: S, parts: Parts, body: ReqB) -> Pin<Box<Self>> {
-        // Made where it stays.
+    pub(crate) fn new(shared: Arc<Shared<St>>, request: Request<ReqB>) -> Box<Self> {
         let place = Box::new_uninit();
+        let (parts, body) = request.into_parts();
         let visit = Self {
             shared,
-            name,
+            name: Name::Unknown,
             bid: None,
-            inner: Some(readied),
-            readied: true,
+            inner: None,
+            readied: false,
             parts: Some(parts),
             gathered: Gathered::default(),
             follow_until: None,
@@ -118,7 +127,19 @@ where
             stage: Stage::Gathering { body, patience: Patience::default() },
             answer: None,
         };
-        Box::into_pin(Box::write(place, visit))
+        Box::write(place, visit)
+    }
+
+    /// The head of its request.
+    pub(crate) fn parts(&self) -> &Parts {
+        self.parts.as_ref().expect("the request is here until it runs")
+    }
+
+    /// It has a key.
+    #[inline]
+    pub(crate) fn started(mut self: Box<Self>, name: Name, readied: S) -> Pin<Box<Self>> {
+        (self.name, self.inner, self.readied) = (name, Some(readied), true);
+        Box::into_pin(self)
     }
 
     /// Its answer, once it is over.

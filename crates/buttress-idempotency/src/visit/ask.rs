@@ -7,13 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Response;
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Name, Stage, StageProj, Visit, leave};
 use crate::{
-    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, ResponseBody, Token,
+    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, Token,
     bounds::{Below, Recordable},
     capture,
     gather::Unread,
@@ -44,12 +43,8 @@ where
             Poll::Pending => return Poll::Pending,
         };
         if let Err(unread) = gathered {
-            let key = match this.name {
-                Name::Sent(key) => Some(*key),
-                Name::Made(_) => None,
-            };
-            let refusal = Refusal::Unread(unread, settings.body_limit).answer(settings, parts, key);
-            self.end(Ok(refusal));
+            let refusal = Refusal::Unread(unread, settings.body_limit);
+            self.refuse(refusal);
             return Poll::Ready(());
         }
         let uri = settings.uri(parts);
@@ -94,7 +89,7 @@ where
         let refusal = match claimed {
             Ok(Claim::Won(token)) => return self.begin(token),
             Ok(Claim::Replay(answer)) => match self.as_mut().replay(answer) {
-                Some(response) => return self.end(Ok(response)),
+                Some(()) => return,
                 None => Refusal::NotReplayable,
             },
             Ok(Claim::Running { token, left }) => match self.as_mut().wait(token, left) {
@@ -122,25 +117,28 @@ where
         self.refuse(Refusal::StoreDown);
     }
 
-    fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
-        let parts = self.parts.as_ref().expect("the request is here until it runs");
-        let answer = refusal.answer(&self.shared.settings, parts, Some(self.name.key()));
+    pub(crate) fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
+        let answer = refusal.answer(&self.shared.settings, self.parts(), self.name.operation());
         self.end(Ok(answer));
     }
 
-    /// The recorded answer, `None` if it cannot be read.
+    /// Answers with the recorded answer; `None` if it cannot be read.
     #[inline]
-    fn replay(self: Pin<&mut Self>, answer: Bytes) -> Option<Response<ResponseBody<ResB, St>>> {
-        let this = self.project();
-        let (settings, key) = (&this.shared.settings, this.name.key());
-        let opened = match &settings.seal {
+    fn replay(mut self: Pin<&mut Self>, answer: Bytes) -> Option<()> {
+        let key = self.name.key();
+        let opened = match &self.shared.settings.seal {
             None => answer,
             Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
         };
-        let response = capture::replayed(opened).map_err(|error| telemetry::failed("decode", &error)).ok()?;
-        let parts = this.parts.as_ref().expect("the request is here until it runs");
-        settings.told(parts, Some(key), EventKind::Replayed);
-        Some(response)
+        match capture::replayed(opened) {
+            Ok(response) => self.as_mut().end(Ok(response)),
+            Err(error) => {
+                telemetry::failed("decode", &error);
+                return None;
+            }
+        }
+        self.shared.settings.told(self.parts(), Some(key), EventKind::Replayed);
+        Some(())
     }
 
     /// Waits for the run that has this token, as long as that is wanted.
