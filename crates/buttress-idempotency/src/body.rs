@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     IdempotencyStore,
-    capture::Capture,
+    capture::{Capture, Polled},
     detach::{Detachable, Last},
 };
 
@@ -44,10 +44,18 @@ pin_project! {
         St: IdempotencyStore,
     {
         Passed { #[pin] body: B },
-        Refused { #[pin] body: buttress_core::Body<B> },
-        Captured { capture: Detachable<Capture<B, St>> },
-        Replayed { data: Bytes, trailers: Option<Box<HeaderMap>> },
+        Own { own: Own<B, St> },
     }
+}
+
+/// What did not come from below as it is. Apart, so that what passes is asked but one question on its way.
+enum Own<B, St>
+where
+    B: Body,
+    St: IdempotencyStore,
+{
+    Captured(Detachable<Capture<B, St>>),
+    Told { data: Bytes, trailers: Option<Box<HeaderMap>> },
 }
 
 impl<B, St> ResponseBody<B, St>
@@ -60,29 +68,22 @@ where
         Self { kind: Kind::Passed { body } }
     }
 
-    pub(crate) fn refused(body: buttress_core::Body<B>) -> Self {
-        Self { kind: Kind::Refused { body } }
+    /// Of a refusal, or recorded before.
+    #[inline]
+    pub(crate) fn told(data: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
+        Self { kind: Kind::Own { own: Own::Told { data, trailers } } }
     }
 
-    pub(crate) fn replayed(data: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
-        Self { kind: Kind::Replayed { data, trailers } }
-    }
-}
-
-impl<B, St> ResponseBody<B, St>
-where
-    B: Body + Send + 'static,
-    B::Data: From<Bytes> + Send,
-    B::Error: Send,
-    St: IdempotencyStore,
-{
-    pub(crate) fn captured(capture: Capture<B, St>) -> Self {
-        Self { kind: Kind::Captured { capture: Detachable::new(Box::pin(capture), Capture::leave) } }
+    pub(crate) fn captured(capture: Detachable<Capture<B, St>>) -> Self {
+        Self { kind: Kind::Own { own: Own::Captured(capture) } }
     }
 
     /// Reads to the end what is to be recorded, for nobody. Dropped before, it gives that up.
-    pub(crate) async fn finish(self) {
-        if let Kind::Captured { capture } = self.kind {
+    pub(crate) async fn finish(self)
+    where
+        B::Data: From<Bytes>,
+    {
+        if let Kind::Own { own: Own::Captured(capture) } = self.kind {
             let mut capture = Last::new(capture.take());
             while poll_fn(|cx| capture.get().poll_frame(cx)).await.is_some() {}
         }
@@ -102,14 +103,7 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         match self.project().kind.project() {
             KindProj::Passed { body } => body.poll_frame(cx),
-            KindProj::Refused { body } => body.poll_frame(cx),
-            KindProj::Captured { capture } => capture.get().poll_frame(cx),
-            KindProj::Replayed { data, trailers } => {
-                if !data.is_empty() {
-                    return Poll::Ready(Some(Ok(Frame::data(std::mem::take(data).into()))));
-                }
-                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
-            }
+            KindProj::Own { own } => own.poll_frame(cx),
         }
     }
 
@@ -117,9 +111,7 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Passed { body } => body.is_end_stream(),
-            Kind::Refused { body } => body.is_end_stream(),
-            Kind::Captured { capture } => capture.peek().is_end_stream(),
-            Kind::Replayed { data, trailers } => data.is_empty() && trailers.is_none(),
+            Kind::Own { own } => own.is_end_stream(),
         }
     }
 
@@ -127,9 +119,38 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Passed { body } => body.size_hint(),
-            Kind::Refused { body } => body.size_hint(),
-            Kind::Captured { capture } => capture.peek().size_hint(),
-            Kind::Replayed { data, .. } => SizeHint::with_exact(data.len() as u64),
+            Kind::Own { own } => own.size_hint(),
+        }
+    }
+}
+
+impl<B, St> Own<B, St>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+    St: IdempotencyStore,
+{
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Polled<B>> {
+        match self {
+            Self::Captured(capture) => capture.get().poll_frame(cx),
+            Self::Told { data, .. } if !data.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(data).into()))))
+            }
+            Self::Told { trailers, .. } => Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Captured(capture) => capture.peek().is_end_stream(),
+            Self::Told { data, trailers } => data.is_empty() && trailers.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Captured(capture) => capture.peek().size_hint(),
+            Self::Told { data, .. } => SizeHint::with_exact(data.len() as u64),
         }
     }
 }
@@ -142,9 +163,8 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             Kind::Passed { .. } => "ResponseBody(passed)",
-            Kind::Refused { .. } => "ResponseBody(of a refusal)",
-            Kind::Captured { .. } => "ResponseBody(to be recorded)",
-            Kind::Replayed { .. } => "ResponseBody(replayed)",
+            Kind::Own { own: Own::Captured(_) } => "ResponseBody(to be recorded)",
+            Kind::Own { own: Own::Told { .. } } => "ResponseBody(of a refusal, or replayed)",
         })
     }
 }

@@ -13,8 +13,9 @@ use pin_project_lite::pin_project;
 use crate::{
     IdempotencyStore, InvalidAnswer, Kept, ResponseBody, Settlement, Verdict,
     answer::{self, Rest},
+    bounds::Recordable,
     chunks::Chunks,
-    detach::{self, GiveUp},
+    detach::{self, Detachable, GiveUp},
     headers::filter_trailers,
     keeper::Keeper,
     refusal::SHOULD_RETRY,
@@ -42,9 +43,7 @@ pub(crate) fn end<B, St>(
     place: Option<Place>,
 ) -> Ended<Response<ResponseBody<B, St>>, St>
 where
-    B: Body + Send + 'static,
-    B::Data: From<Bytes> + Send,
-    B::Error: Send,
+    B: Recordable,
     St: IdempotencyStore,
 {
     let (parts, body) = response.into_parts();
@@ -69,9 +68,7 @@ fn record<B, St>(
     place: Option<Place>,
 ) -> Ended<Response<ResponseBody<B, St>>, St>
 where
-    B: Body + Send + 'static,
-    B::Data: From<Bytes> + Send,
-    B::Error: Send,
+    B: Recordable,
     St: IdempotencyStore,
 {
     // What is long comes slowly: room for it is made when it is there.
@@ -90,6 +87,7 @@ where
         return Ended::After(settling, Response::from_parts(parts, ResponseBody::passed(body)));
     }
     let capture = Capture { keeper, place, body, draft: Some(draft), settling: None, end: None, over: false };
+    let capture = Detachable::new(Box::pin(capture), Capture::leave);
     Ended::Now(Response::from_parts(parts, ResponseBody::captured(capture)))
 }
 
@@ -122,19 +120,18 @@ where
     B: Body,
     St: IdempotencyStore,
 {
-    let mut headers = HeaderMap::new();
-    let Rest { status, trailers, problem, body } = answer::read(answer, &mut headers)?;
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    // Filled where it is: what is large is moved but once.
+    let (mut head, ()) = Response::new(()).into_parts();
+    let Rest { status, trailers, problem, body } = answer::read(answer, &mut head.headers)?;
+    head.status = status;
+    head.headers.insert(REPLAYED, HeaderValue::from_static("true"));
     if status.is_client_error() || status.is_server_error() {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        head.headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    let mut response = Response::new(ResponseBody::replayed(body, trailers));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
     if let Some(problem) = problem {
-        response.extensions_mut().insert(*problem);
+        head.extensions.insert(*problem);
     }
-    Ok(response)
+    Ok(Response::from_parts(head, ResponseBody::told(body, trailers)))
 }
 
 /// As much of an answer as has come.
@@ -168,7 +165,7 @@ impl Draft {
 }
 
 /// What a body has to say when it is polled.
-type Polled<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
+pub(crate) type Polled<B> = Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>;
 
 pin_project! {
     /// The body of an answer that is recorded.
@@ -192,9 +189,7 @@ pin_project! {
 
 impl<B, St> Capture<B, St>
 where
-    B: Body + Send + 'static,
-    B::Data: From<Bytes> + Send,
-    B::Error: Send,
+    B: Recordable,
     St: IdempotencyStore,
 {
     pub(crate) fn leave(mut capture: Pin<Box<Self>>) {

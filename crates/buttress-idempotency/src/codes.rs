@@ -22,5 +22,7 @@ pub const PAYLOAD_TOO_LARGE: ProblemCode = ProblemCode::new("payload_too_large")
 pub const REQUEST_TIMEOUT: ProblemCode = ProblemCode::new("request_timeout");
 /// 400: the body broke off.
 pub const BAD_REQUEST: ProblemCode = ProblemCode::new("bad_request");
+/// 503, retryable: the bodies of other requests take all the room that there is for them.
+pub const UNAVAILABLE: ProblemCode = ProblemCode::new("unavailable");
 /// 503, retryable: the store cannot be asked, or has no room (IDM-19).
 pub const STORE_UNAVAILABLE: ProblemCode = ProblemCode::new("store_unavailable");

@@ -37,6 +37,8 @@ pub enum EventKind {
     MissingKey,
     /// The body is too long to be compared, or broke off.
     Unread,
+    /// The bodies of other requests take all the room that there is for them.
+    Crowded,
     /// Nobody can be told from others.
     NoScope,
     /// The store could not be asked, or has no room: the request was refused.
@@ -75,6 +77,7 @@ impl EventKind {
             Self::InvalidKey => "invalid_key",
             Self::MissingKey => "missing_key",
             Self::Unread => "unread",
+            Self::Crowded => "crowded",
             Self::NoScope => "no_scope",
             Self::StoreDown => "store_down",
             Self::Unprotected => "unprotected",

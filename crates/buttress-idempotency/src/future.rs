@@ -1,15 +1,19 @@
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{IdempotencyStore, RequestBody, ResponseBody, detach::Detachable, visit::Visit};
+use crate::{
+    IdempotencyStore, RequestBody, ResponseBody,
+    bounds::{Below, Recordable},
+    detach::Detachable,
+    visit::Visit,
+};
 
 pin_project! {
     /// The answer to a request: of the inner service, or recorded.
@@ -42,7 +46,6 @@ pin_project! {
         St: IdempotencyStore,
     {
         Passed { #[pin] future: S::Future },
-        Refused { response: Option<Response<ResponseBody<ResB, St>>> },
         Visiting { visit: Detachable<Visit<S, ReqB, ResB, St>> },
     }
 }
@@ -58,37 +61,17 @@ where
         Self { kind: Kind::Passed { future } }
     }
 
-    pub(crate) fn refused(response: Response<buttress_core::Body<ResB>>) -> Self {
-        Self { kind: Kind::Refused { response: Some(response.map(ResponseBody::refused)) } }
-    }
-}
-
-impl<S, ReqB, ResB, St> ResponseFuture<S, ReqB, ResB, St>
-where
-    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
-    ReqB: Body + Send + 'static,
-    ResB: Body + Send + 'static,
-    ResB::Data: From<Bytes> + Send,
-    ResB::Error: Send,
-    St: IdempotencyStore,
-{
     #[inline]
-    pub(crate) fn visit(visit: Pin<Box<Visit<S, ReqB, ResB, St>>>) -> Self {
-        Self { kind: Kind::Visiting { visit: Detachable::new(visit, Visit::leave) } }
+    pub(crate) fn visiting(visit: Detachable<Visit<S, ReqB, ResB, St>>) -> Self {
+        Self { kind: Kind::Visiting { visit } }
     }
 }
 
 impl<S, ReqB, ResB, St> Future for ResponseFuture<S, ReqB, ResB, St>
 where
-    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Below<ReqB, ResB>,
     ReqB: Body + Send + 'static,
-    ResB: Body + Send + 'static,
-    ResB::Data: From<Bytes> + Send,
-    ResB::Error: Send,
+    ResB: Recordable,
     St: IdempotencyStore,
 {
     type Output = Result<Response<ResponseBody<ResB, St>>, S::Error>;
@@ -97,8 +80,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProj::Passed { future } => future.poll(cx).map_ok(|response| response.map(ResponseBody::passed)),
-            KindProj::Refused { response } => Poll::Ready(Ok(response.take().expect("it is polled until it is done"))),
-            KindProj::Visiting { visit } => visit.get().poll(cx),
+            KindProj::Visiting { visit } => {
+                ready!(visit.get().poll(cx));
+                Poll::Ready(visit.get().answer())
+            }
         }
     }
 }
@@ -112,7 +97,6 @@ where
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.kind {
             Kind::Passed { .. } => "ResponseFuture(passed)",
-            Kind::Refused { .. } => "ResponseFuture(refused)",
             Kind::Visiting { .. } => "ResponseFuture(with a key)",
         })
     }

@@ -7,8 +7,12 @@ use tower_layer::Layer;
 use crate::{
     Detached, Effect, Event, Followers, Idempotency, IdempotencyStore, InvalidSetting, KeyForm, Lease, Leaving,
     NotStorable, Retention, Scope, ScopeOf, Scoped, Seal, Secret, Unscoped, Unset,
+    budget::Budget,
     settings::{Required, Settings, Shared},
 };
+
+const TOO_SMALL_A_BUDGET: InvalidSetting =
+    InvalidSetting("the budget of all bodies has room for one of the greatest length");
 
 /// Runs a request with an idempotency key once, and replays its answer.
 ///
@@ -24,11 +28,12 @@ use crate::{
 /// | [`followers`](Self::followers) | refused with 409 |
 /// | [`leaving`](Self::leaving), [`most_detached`](Self::most_detached) | runs go on for 60 seconds, 1 024 at once |
 /// | [`body_limit`](Self::body_limit), [`body_time`](Self::body_time) | 1 MiB, 60 seconds |
+/// | [`body_budget`](Self::body_budget) | 64 MiB for all bodies at once; 503 beyond |
 /// | [`answer_limit`](Self::answer_limit) | 1 MiB |
 /// | [`keep_header`](Self::keep_header) | what describes the answer |
 /// | [`fail_open`](Self::fail_open), [`store_patience`](Self::store_patience) | closed: 503; 5 seconds |
 ///
-/// A clone shares the store and what goes on detached; settings that are changed later are its own, so that routes can
+/// A clone shares the store, the budget of bodies, and what goes on detached; settings that are changed later are its own, so that routes can
 /// differ: `layer.clone().require_key()`.
 ///
 /// # Examples
@@ -152,8 +157,32 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     }
 
     /// The longest body of a request with a key, in bytes: it is read whole before it runs. Beyond it: 413 (IDM-17).
-    pub fn body_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.body_limit = bytes)
+    ///
+    /// # Errors
+    ///
+    /// When it is more than the [budget](Self::body_budget) of all bodies together: give them a larger one before.
+    pub fn body_limit(self, bytes: usize) -> Result<Self, InvalidSetting> {
+        if bytes > self.shared.settings.body_budget.most() {
+            return Err(TOO_SMALL_A_BUDGET);
+        }
+        Ok(self.with(|settings| settings.body_limit = bytes))
+    }
+
+    /// How many bytes the bodies of all requests with a key take together, from when they arrive until the service below
+    /// has read them, or for as long as their requests wait. For whose body there is no room left, it is 503 `unavailable`
+    /// with `Retry-After`; nothing has run, and the same key can be used again.
+    ///
+    /// Bytes count when they are there: a caller who promises many, and sends few, takes room from nobody. Layers that are
+    /// cloned from this one later share the budget with it.
+    ///
+    /// # Errors
+    ///
+    /// When it has no room for [one body](Self::body_limit) of the greatest length.
+    pub fn body_budget(self, bytes: usize) -> Result<Self, InvalidSetting> {
+        if bytes < self.shared.settings.body_limit {
+            return Err(TOO_SMALL_A_BUDGET);
+        }
+        Ok(self.with(|settings| settings.body_budget = Budget::new(bytes)))
     }
 
     /// How long the body of a request with a key may take to arrive: 60 seconds unless said otherwise. Beyond it: 408.

@@ -2,6 +2,8 @@
 
 mod answer;
 mod body;
+mod bounds;
+mod budget;
 mod call_key;
 mod canonical;
 mod capture;

@@ -1,15 +1,24 @@
 //! What callers are told instead of an answer.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
-use buttress_core::{Body, CorrelationId, Problem, ProblemCode};
+use buttress_core::{CorrelationId, Problem, ProblemCode};
+use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{HeaderName, LINK},
     request::Parts,
 };
+use http_body::Body;
 
-use crate::{EventKind, InvalidKey, RecordKey, codes, gather::Unread, settings::Settings};
+use crate::{
+    EventKind, IdempotencyStore, InvalidKey, RecordKey, ResponseBody, codes, gather::Unread, settings::Settings,
+};
 
 /// Says that a retry is of no use, as the clients of some APIs expect it.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -29,8 +38,8 @@ pub(crate) enum Refusal {
     StoreDown,
 }
 
-/// A store that cannot be asked may be back soon.
-const STORE_PAUSE: Duration = Duration::from_secs(2);
+/// A store that cannot be asked may be back soon, and a body that is being read is gone soon.
+const PAUSE: Duration = Duration::from_secs(2);
 
 impl Refusal {
     pub(crate) fn kind(&self) -> EventKind {
@@ -38,6 +47,7 @@ impl Refusal {
             Self::Invalid(_) => EventKind::InvalidKey,
             Self::Missing => EventKind::MissingKey,
             Self::Scope(_) => EventKind::NoScope,
+            Self::Unread(Unread::Crowded, _) => EventKind::Crowded,
             Self::Unread(..) => EventKind::Unread,
             Self::Mismatch => EventKind::Mismatch,
             Self::InProgress(_) => EventKind::InProgress,
@@ -49,7 +59,22 @@ impl Refusal {
     }
 
     /// The answer, and word of it to all who want to know.
-    pub(crate) fn answer<B>(self, settings: &Settings, parts: &Parts, key: Option<RecordKey>) -> Response<Body<B>> {
+    #[cold]
+    pub(crate) fn answer<B, St>(
+        self,
+        settings: &Settings,
+        parts: &Parts,
+        key: Option<RecordKey>,
+    ) -> Response<ResponseBody<B, St>>
+    where
+        B: Body,
+        St: IdempotencyStore,
+    {
+        self.told(settings, parts, key).map(|body| ResponseBody::told(data(body), None))
+    }
+
+    /// The same whatever the bodies are.
+    fn told(self, settings: &Settings, parts: &Parts, key: Option<RecordKey>) -> Response<buttress_core::Body<String>> {
         settings.told(parts, key, self.kind());
         let id = parts.extensions.get::<CorrelationId>();
         let (documented, final_) = (self.is_documented(), self.is_final());
@@ -98,6 +123,10 @@ impl Refusal {
             Self::Unread(Unread::BrokenOff, _) => {
                 plain(StatusCode::BAD_REQUEST, codes::BAD_REQUEST, "the body broke off".into())
             }
+            Self::Unread(Unread::Crowded, _) => {
+                let message = "too many bodies are being read at once";
+                plain(StatusCode::SERVICE_UNAVAILABLE, codes::UNAVAILABLE, message.into()).retry_after(PAUSE)
+            }
             Self::Mismatch => {
                 let message = "this idempotency key was used for another request";
                 fresh(StatusCode::UNPROCESSABLE_ENTITY, codes::IDEMPOTENCY_MISMATCH, message.into())
@@ -120,11 +149,19 @@ impl Refusal {
             }
             Self::StoreDown => {
                 let message = "idempotency keys cannot be checked now";
-                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into())
-                    .retry_after(STORE_PAUSE)
+                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into()).retry_after(PAUSE)
             }
         }
     }
+}
+
+/// The text of a problem, which is there at once.
+fn data(body: buttress_core::Body<String>) -> Bytes {
+    let frame = match pin!(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+        _ => None,
+    };
+    frame.expect("a problem is one frame of data")
 }
 
 const LAYER: &str = "idempotency";

@@ -4,11 +4,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{chunks::Chunks, gather::Gathered};
+use crate::gather::Gathered;
 
 pin_project! {
     /// The body of a request as the service below gets it: as it came, or read whole before, which a key asks for.
@@ -26,7 +25,8 @@ pin_project! {
     #[derive(Debug)]
     enum Kind<B> {
         Passed { #[pin] body: B },
-        Read { chunks: Chunks, trailers: Option<Box<HeaderMap>> },
+        // Apart, so that requests without a key are moved about as they were. Empty ones have nothing.
+        Read { gathered: Option<Box<Gathered>> },
     }
 }
 
@@ -38,8 +38,8 @@ impl<B> RequestBody<B> {
     }
 
     pub(crate) fn read(gathered: Gathered) -> Self {
-        let Gathered { chunks, trailers } = gathered;
-        Self { kind: Kind::Read { chunks, trailers } }
+        let gathered = (!gathered.is_empty()).then(|| Box::new(gathered));
+        Self { kind: Kind::Read { gathered } }
     }
 }
 
@@ -55,9 +55,8 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         match self.project().kind.project() {
             KindProj::Passed { body } => body.poll_frame(cx),
-            KindProj::Read { chunks, trailers } => {
-                let data = chunks.pop().map(|data| Frame::data(data.into()));
-                Poll::Ready(data.or_else(|| trailers.take().map(|trailers| Frame::trailers(*trailers))).map(Ok))
+            KindProj::Read { gathered } => {
+                Poll::Ready(gathered.as_mut().and_then(|gathered| gathered.pop_frame()).map(Ok))
             }
         }
     }
@@ -66,7 +65,7 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Passed { body } => body.is_end_stream(),
-            Kind::Read { chunks, trailers } => chunks.len() == 0 && trailers.is_none(),
+            Kind::Read { gathered } => gathered.as_ref().is_none_or(|gathered| gathered.is_empty()),
         }
     }
 
@@ -74,7 +73,9 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Passed { body } => body.size_hint(),
-            Kind::Read { chunks, .. } => SizeHint::with_exact(chunks.len() as u64),
+            Kind::Read { gathered } => {
+                SizeHint::with_exact(gathered.as_ref().map_or(0, |gathered| gathered.chunks.len() as u64))
+            }
         }
     }
 }

@@ -11,8 +11,10 @@ use tower_service::Service;
 
 use crate::{
     IdempotencyStore, Key, RecordKey, RequestBody, ResponseBody, ResponseFuture, ScopeOf,
+    bounds::{Below, Recordable},
+    detach::Detachable,
     refusal::Refusal,
-    settings::Shared,
+    settings::{Settings, Shared},
     visit::{Name, Visit},
 };
 
@@ -36,13 +38,15 @@ use crate::{
 #[derive(Debug)]
 pub struct Idempotency<S, St, Sc> {
     inner: S,
+    /// Whether requests without a key are none of its business, whatever they are.
+    leaves_others_alone: bool,
     shared: Arc<Shared<St>>,
     scope: Sc,
 }
 
 impl<S, St, Sc> Idempotency<S, St, Sc> {
     pub(crate) fn new(inner: S, shared: Arc<Shared<St>>, scope: Sc) -> Self {
-        Self { inner, shared, scope }
+        Self { inner, leaves_others_alone: shared.settings.leaves_others_alone(), shared, scope }
     }
 
     /// The service below.
@@ -63,7 +67,13 @@ impl<S, St, Sc> Idempotency<S, St, Sc> {
 
 impl<S: Clone, St, Sc: Clone> Clone for Idempotency<S, St, Sc> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: self.shared.clone(), scope: self.scope.clone() }
+        let Self { inner, leaves_others_alone, shared, scope } = self;
+        Self {
+            inner: inner.clone(),
+            leaves_others_alone: *leaves_others_alone,
+            shared: shared.clone(),
+            scope: scope.clone(),
+        }
     }
 }
 
@@ -76,22 +86,31 @@ where
     /// are not looked at (IDM-21).
     #[inline]
     fn passes<B>(&self, request: &Request<B>) -> bool {
-        !matches!(*request.method(), Method::POST | Method::PATCH)
-            || (self.shared.settings.leaves_others_alone() && !request.headers().keys().any(Key::is_named))
+        !matches!(*request.method(), Method::POST | Method::PATCH) || (self.leaves_others_alone && !has_key(request))
     }
 
-    /// Under which name the request is recorded; `None` when it is not.
-    fn name(&self, parts: &Parts) -> Result<Option<Name>, Refusal> {
-        let settings = &self.shared.settings;
-        let secret = &settings.secret;
-        let scope = || self.scope.scope_of(parts).map_err(Refusal::Scope);
-        match Key::of(&parts.headers, settings.form).map_err(Refusal::Invalid)? {
-            Some(key) => Ok(Some(Name::Sent(RecordKey::sent(secret, &scope()?, key.as_bytes())))),
-            None if settings.is_required(parts) => Err(Refusal::Missing),
-            None if settings.made.is_some() => Ok(Some(Name::Made(RecordKey::unsent(secret, &scope()?)))),
-            None => Ok(None),
-        }
+    /// Under which name a request with a key is recorded.
+    fn sent(&self, parts: &Parts) -> Result<Name, Refusal> {
+        let Settings { secret, form, .. } = &self.shared.settings;
+        let key = Key::of(&parts.headers, *form).map_err(Refusal::Invalid)?.ok_or(Refusal::Missing)?;
+        let scope = self.scope.scope_of(parts).map_err(Refusal::Scope)?;
+        Ok(Name::Sent(RecordKey::sent(secret, &scope, key.as_bytes())))
     }
+
+    /// Under which name one without a key is recorded; `None` when it is not.
+    fn unsent(&self, parts: &Parts) -> Option<Result<Name, Refusal>> {
+        let settings = &self.shared.settings;
+        if settings.is_required(parts) {
+            return Some(Err(Refusal::Missing));
+        }
+        settings.made?;
+        let scope = self.scope.scope_of(parts).map_err(Refusal::Scope);
+        Some(scope.map(|scope| Name::Made(RecordKey::unsent(&settings.secret, &scope))))
+    }
+}
+
+fn has_key<B>(request: &Request<B>) -> bool {
+    request.headers().keys().any(Key::is_named)
 }
 
 impl<S, St, Sc, ReqB, ResB> Service<Request<ReqB>> for Idempotency<S, St, Sc>
@@ -133,26 +152,46 @@ where
     #[inline(never)]
     fn look_at<ReqB, ResB>(&mut self, request: Request<ReqB>) -> ResponseFuture<S, ReqB, ResB, St>
     where
-        S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
+        S: Below<ReqB, ResB>,
         ReqB: Body + Send + 'static,
-        ResB: Body + Send + 'static,
-        ResB::Data: From<Bytes> + Send,
-        ResB::Error: Send,
+        ResB: Recordable,
     {
+        if self.leaves_others_alone || has_key(&request) {
+            let visit = Visit::new(self.shared.clone(), request);
+            let name = self.sent(visit.parts());
+            return self.visit(visit, name);
+        }
         let (parts, body) = request.into_parts();
-        match self.name(&parts) {
-            Ok(Some(name)) => {
+        let name = self.unsent(&parts);
+        let request = Request::from_parts(parts, body);
+        match name {
+            Some(name) => self.visit(Visit::new(self.shared.clone(), request), name),
+            None => ResponseFuture::passed(self.inner.call(request.map(RequestBody::passed))),
+        }
+    }
+
+    fn visit<ReqB, ResB>(
+        &mut self,
+        visit: Box<Visit<S, ReqB, ResB, St>>,
+        name: Result<Name, Refusal>,
+    ) -> ResponseFuture<S, ReqB, ResB, St>
+    where
+        S: Below<ReqB, ResB>,
+        ReqB: Body + Send + 'static,
+        ResB: Recordable,
+    {
+        let visit = match name {
+            Ok(name) => {
                 let fresh = self.inner.clone();
                 let readied = mem::replace(&mut self.inner, fresh);
-                ResponseFuture::visit(Visit::new(self.shared.clone(), name, readied, parts, body))
+                visit.started(name, readied)
             }
-            Ok(None) => {
-                let request = Request::from_parts(parts, RequestBody::passed(body));
-                ResponseFuture::passed(self.inner.call(request))
+            Err(refusal) => {
+                let mut visit = Box::into_pin(visit);
+                visit.as_mut().refuse(refusal);
+                visit
             }
-            Err(refusal) => ResponseFuture::refused(refusal.answer(&self.shared.settings, &parts, None)),
-        }
+        };
+        ResponseFuture::visiting(Detachable::new(visit, Visit::leave))
     }
 }

@@ -4,8 +4,8 @@ use buttress_core::Notes;
 use http::{HeaderValue, Uri, request::Parts};
 
 use crate::{
-    Detached, Effect, Event, EventKind, KeyForm, Lease, RecordKey, Retention, Seal, Secret, canonical::Canonical,
-    headers::AllowList, telemetry,
+    Detached, Effect, Event, EventKind, KeyForm, Lease, RecordKey, Retention, Seal, Secret, budget::Budget,
+    canonical::Canonical, headers::AllowList, telemetry,
 };
 
 /// What becomes of a request whose equal runs still (IDM-5).
@@ -63,6 +63,7 @@ pub(crate) struct Settings {
     pub(crate) most_detached: NonZeroUsize,
     pub(crate) detached: Detached,
     pub(crate) body_limit: usize,
+    pub(crate) body_budget: Budget,
     /// How long a body may take to arrive.
     pub(crate) body_time: Duration,
     pub(crate) answer_limit: usize,
@@ -95,6 +96,7 @@ impl Settings {
             most_detached: NonZeroUsize::new(1_024).expect("not zero"),
             detached: Detached::default(),
             body_limit: 1 << 20,
+            body_budget: Budget::new(64 << 20),
             body_time: Duration::from_secs(60),
             answer_limit: 1 << 20,
             canonical: Canonical::default(),
@@ -154,6 +156,7 @@ impl fmt::Debug for Settings {
             .field("followers", &self.followers)
             .field("leaving", &self.leaving)
             .field("body_limit", &self.body_limit)
+            .field("body_budget", &self.body_budget.most())
             .field("answer_limit", &self.answer_limit)
             .field("fail_open", &self.fail_open)
             .finish_non_exhaustive()

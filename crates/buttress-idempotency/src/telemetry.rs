@@ -38,7 +38,7 @@ fn count(kind: EventKind) {
         };
     }
     let key = counter!(
-        First Replayed InProgress Mismatch Uncertain Expired NotReplayable InvalidKey MissingKey Unread NoScope StoreDown
+        First Replayed InProgress Mismatch Uncertain Expired NotReplayable InvalidKey MissingKey Unread Crowded NoScope StoreDown
         Unprotected Recorded RecordedBare Released Doubted Lost Weakened WentOn
     );
     metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(1);
@@ -61,6 +61,7 @@ mod log {
                 debug!(kind, operation = event.operation.map(display), "idempotency")
             }
             EventKind::StoreDown
+            | EventKind::Crowded
             | EventKind::Unprotected
             | EventKind::Lost
             | EventKind::Weakened

@@ -10,7 +10,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -19,6 +18,7 @@ use tower_service::Service;
 
 use crate::{
     Bid, IdempotencyStore, RecordKey, RequestBody, ResponseBody,
+    bounds::{Below, Recordable},
     gather::Gathered,
     keeper::Keeper,
     settings::Shared,
@@ -29,6 +29,7 @@ use crate::{
 /// Under what a request is recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Name {
+    Unknown,
     Sent(RecordKey),
     /// What it asks for is still to come.
     Made(RecordKey),
@@ -36,12 +37,19 @@ pub(crate) enum Name {
 
 impl Name {
     fn key(self) -> RecordKey {
-        let (Self::Sent(key) | Self::Made(key)) = self;
-        key
+        self.operation().expect("it is known before it is claimed")
+    }
+
+    /// As far as it is known.
+    fn operation(self) -> Option<RecordKey> {
+        match self {
+            Self::Sent(key) => Some(key),
+            Self::Unknown | Self::Made(_) => None,
+        }
     }
 }
 
-type Output<ResB, St, E> = Result<Response<ResponseBody<ResB, St>>, E>;
+type Answer<ResB, St, E> = Result<Response<ResponseBody<ResB, St>>, E>;
 
 pin_project! {
     /// One request with a key.
@@ -54,7 +62,7 @@ pin_project! {
         shared: Arc<Shared<St>>,
         name: Name,
         bid: Option<Bid>,
-        // Until it is called.
+        // From its start until it is called.
         inner: Option<S>,
         readied: bool,
         // Until it is called.
@@ -64,13 +72,15 @@ pin_project! {
         keeper: Option<Keeper<St>>,
         place: Option<Place>,
         #[pin]
-        stage: Stage<S::Future, ReqB, Output<ResB, St, S::Error>, St>,
+        stage: Stage<S::Future, ReqB, St>,
+        // What it comes to, as soon as that is known.
+        answer: Option<Answer<ResB, St, S::Error>>,
     }
 }
 
 pin_project! {
     #[project = StageProj]
-    enum Stage<F, ReqB, T, St>
+    enum Stage<F, ReqB, St>
     where
         St: IdempotencyStore,
     {
@@ -79,28 +89,16 @@ pin_project! {
         Following { wait: St::Wait, until: Pin<Box<Sleep>> },
         Readying,
         Running { #[pin] future: F },
-        Settling { settling: Option<Settling<St>>, then: Option<T> },
+        Settling { settling: Option<Settling<St>> },
+        // It has its answer.
         Over,
     }
 }
 
-/// What comes after a stage.
-enum Next<T> {
-    /// Another one, which is set.
-    Go,
-    Done(T),
-}
-
-type Turn<ResB, St, E> = Next<Output<ResB, St, E>>;
-
-impl<F, ReqB, T, St: IdempotencyStore> Stage<F, ReqB, T, St> {
+impl<F, ReqB, St: IdempotencyStore> Stage<F, ReqB, St> {
     fn claim(mut self: Pin<&mut Self>, shared: &Shared<St>, name: Name, bid: Bid) {
         let claim = Some(shared.store.claim(&name.key(), &bid));
         self.set(Self::Claiming { claim, patience: Patience::default() });
-    }
-
-    fn settle(mut self: Pin<&mut Self>, settling: Settling<St>, then: T) {
-        self.set(Self::Settling { settling: Some(settling), then: Some(then) });
     }
 }
 
@@ -110,56 +108,83 @@ where
     ResB: Body,
     St: IdempotencyStore,
 {
+    /// Made where it stays: a request is large, and is moved but once.
     #[inline]
-    pub(crate) fn new(shared: Arc<Shared<St>>, name: Name, readied: S, parts: Parts, body: ReqB) -> Pin<Box<Self>> {
-        // Made where it stays.
+    pub(crate) fn new(shared: Arc<Shared<St>>, request: Request<ReqB>) -> Box<Self> {
         let place = Box::new_uninit();
+        let (parts, body) = request.into_parts();
         let visit = Self {
             shared,
-            name,
+            name: Name::Unknown,
             bid: None,
-            inner: Some(readied),
-            readied: true,
+            inner: None,
+            readied: false,
             parts: Some(parts),
             gathered: Gathered::default(),
             follow_until: None,
             keeper: None,
             place: None,
             stage: Stage::Gathering { body, patience: Patience::default() },
+            answer: None,
         };
-        Box::into_pin(Box::write(place, visit))
+        Box::write(place, visit)
+    }
+
+    /// The head of its request.
+    pub(crate) fn parts(&self) -> &Parts {
+        self.parts.as_ref().expect("the request is here until it runs")
+    }
+
+    /// It has a key.
+    #[inline]
+    pub(crate) fn started(mut self: Box<Self>, name: Name, readied: S) -> Pin<Box<Self>> {
+        (self.name, self.inner, self.readied) = (name, Some(readied), true);
+        Box::into_pin(self)
+    }
+
+    /// Its answer, once it is over.
+    #[inline]
+    pub(crate) fn answer(self: Pin<&mut Self>) -> Answer<ResB, St, S::Error> {
+        self.project().answer.take().expect("a future is not polled once it is done")
+    }
+
+    /// There is nothing left to do.
+    fn end(self: Pin<&mut Self>, answer: Answer<ResB, St, S::Error>) {
+        let mut this = self.project();
+        *this.answer = Some(answer);
+        this.stage.set(Stage::Over);
+    }
+
+    /// There is but the store left to tell.
+    fn settle(self: Pin<&mut Self>, settling: Settling<St>, answer: Answer<ResB, St, S::Error>) {
+        let mut this = self.project();
+        *this.answer = Some(answer);
+        this.stage.set(Stage::Settling { settling: Some(settling) });
     }
 }
 
-impl<S, ReqB, ResB, St> Future for Visit<S, ReqB, ResB, St>
+impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
 where
-    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone,
-    ReqB: Body,
-    ResB: Body + Send + 'static,
-    ResB::Data: From<Bytes> + Send,
-    ResB::Error: Send,
+    S: Below<ReqB, ResB>,
+    ReqB: Body + Send + 'static,
+    ResB: Recordable,
     St: IdempotencyStore,
 {
-    type Output = Output<ResB, St, S::Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    /// Resolves when it is over. Each stage sets the next one.
+    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let next = match self.as_mut().project().stage.project() {
+            match self.as_mut().project().stage.project() {
                 StageProj::Gathering { .. } => ready!(self.as_mut().gather(cx)),
                 StageProj::Claiming { .. } => ready!(self.as_mut().claim(cx)),
                 StageProj::Following { .. } => ready!(self.as_mut().follow(cx)),
                 StageProj::Readying => ready!(self.as_mut().ready(cx)),
                 StageProj::Running { .. } => ready!(self.as_mut().run(cx)),
-                StageProj::Settling { settling, then } => {
+                StageProj::Settling { settling } => {
                     let settling = settling.as_mut().expect("it is there until the future is dropped");
                     ready!(settling.poll(cx));
-                    Next::Done(then.take().expect("it is polled until it is done"))
+                    self.as_mut().project().stage.set(Stage::Over);
                 }
-                StageProj::Over => panic!("a future is not polled once it is done"),
-            };
-            if let Next::Done(output) = next {
-                self.project().stage.set(Stage::Over);
-                return Poll::Ready(output);
+                StageProj::Over => return Poll::Ready(()),
             }
         }
     }

@@ -16,8 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::info;
 
 use crate::{
-    Context, JobView, Settings, User, codes,
-    idempotency::{self, Keys},
+    Context, JobView, Settings, User, codes, idempotency,
     jobs::{Jobs, Record},
     limits,
     once::OnceLayer,
@@ -45,7 +44,7 @@ struct Inner {
     log: MemoryLog,
     heartbeat: Heartbeat,
     drain: Drain,
-    idempotency: Keys,
+    idempotency: OnceLayer,
     tasks: TaskTracker,
     stopped: CancellationToken,
 }
@@ -70,7 +69,7 @@ impl Gateway {
             // A tenth of jitter, so that many lines do not beat together.
             heartbeat: Heartbeat::every(settings.heartbeat)?.jitter(settings.heartbeat / 10),
             drain: Drain::new(),
-            idempotency: idempotency::layer(&settings)?,
+            idempotency: OnceLayer::new(idempotency::layer(&settings)?)?,
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
             settings,
@@ -136,7 +135,7 @@ impl Gateway {
 
     /// The layer that lets a request with an idempotency key start its job once. It stands below [`Self::identify`].
     pub fn idempotency(&self) -> OnceLayer {
-        OnceLayer::new(self.0.idempotency.clone())
+        self.0.idempotency.clone()
     }
 
     /// `GET /healthz`: that the gateway lives, and what it stands in front of.

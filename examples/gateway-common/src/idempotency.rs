@@ -23,6 +23,9 @@ const UPLOAD_TIME: Duration = Duration::from_secs(600);
 /// What surrounds the file in a form.
 const FORM: usize = 64 * 1_024;
 
+/// What all bodies of requests with a key take together: five of the longest uploads.
+const BODIES: usize = 5 * (UPLOAD_LIMIT + FORM);
+
 /// The layer of idempotency keys, for one sort of routes.
 pub(crate) type Keys = IdempotencyLayer<MemoryStore, Scoped<FindScope>>;
 
@@ -33,14 +36,15 @@ pub(crate) fn layer(settings: &Settings) -> Result<Keys, InvalidSetting> {
     Ok(IdempotencyLayer::new(MemoryStore::default(), Secret::random())
         .scope(scope as FindScope)
         .retention(Retention::new(ttl, ttl + LONGER)?)
-        .body_limit(BODY_LIMIT)
+        .body_limit(BODY_LIMIT)?
+        .body_budget(BODIES)?
         .body_time(BODY_TIMEOUT)
         .leaving(finish))
 }
 
 /// The same for forms with files: they are read whole when they have a key.
-pub(crate) fn for_uploads(layer: Keys) -> Keys {
-    layer.body_limit(UPLOAD_LIMIT + FORM).body_time(UPLOAD_TIME)
+pub(crate) fn for_uploads(layer: Keys) -> Result<Keys, InvalidSetting> {
+    Ok(layer.body_limit(UPLOAD_LIMIT + FORM)?.body_time(UPLOAD_TIME))
 }
 
 /// A key is one for a user and a path. Who may not call is told so as without a key.
@@ -98,6 +102,7 @@ mod tests {
             layer::RESULT_EXPIRED,
             layer::RESULT_UNAVAILABLE,
             layer::STORE_UNAVAILABLE,
+            layer::UNAVAILABLE,
         ];
         for code in all {
             assert!(crate::CATALOGUE.find(code.as_str()).is_some(), "{code}");

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_idempotency::{Idempotency, MemoryStore, Scoped};
+use buttress_idempotency::{Detached, Idempotency, InvalidSetting, MemoryStore, Scoped};
 use http::{Method, Request};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -24,8 +24,13 @@ pub struct OnceLayer {
 }
 
 impl OnceLayer {
-    pub(crate) fn new(keys: Keys) -> Self {
-        Self { uploads: for_uploads(keys.clone()), jobs: keys }
+    pub(crate) fn new(keys: Keys) -> Result<Self, InvalidSetting> {
+        Ok(Self { uploads: for_uploads(keys.clone())?, jobs: keys })
+    }
+
+    /// The runs that go on without their callers.
+    pub(crate) fn detached(&self) -> Detached {
+        self.jobs.detached()
     }
 }
 

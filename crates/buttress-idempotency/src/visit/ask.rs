@@ -7,47 +7,45 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
-use tower_service::Service;
 
-use super::{Name, Next, Stage, StageProj, Turn, Visit, leave};
+use super::{Name, Stage, StageProj, Visit, leave};
 use crate::{
-    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, RequestBody, ResponseBody, Token, capture,
-    gather::Unread, refusal::Refusal, settling::Patience, telemetry,
+    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, Token,
+    bounds::{Below, Recordable},
+    capture,
+    gather::Unread,
+    refusal::Refusal,
+    settling::Patience,
+    telemetry,
 };
 
 impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
 where
-    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone,
-    ReqB: Body,
-    ResB: Body + Send + 'static,
-    ResB::Data: From<Bytes> + Send,
-    ResB::Error: Send,
+    S: Below<ReqB, ResB>,
+    ReqB: Body + Send + 'static,
+    ResB: Recordable,
     St: IdempotencyStore,
 {
     /// Gathering → (Claiming | refused)
     #[inline]
-    pub(super) fn gather(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn gather(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.as_mut().project();
         let StageProj::Gathering { body, patience } = this.stage.as_mut().project() else {
             unreachable!("it is gathering")
         };
         let settings = &this.shared.settings;
         let parts = this.parts.as_ref().expect("the request is here until it runs");
-        let gathered = match this.gathered.poll(body, cx, settings.body_limit) {
+        let gathered = match this.gathered.poll(body, cx, settings.body_limit, &settings.body_budget) {
             Poll::Ready(gathered) => gathered,
             Poll::Pending if patience.is_over(settings.body_time, cx) => Err(Unread::TooSlow),
             Poll::Pending => return Poll::Pending,
         };
         if let Err(unread) = gathered {
-            let key = match this.name {
-                Name::Sent(key) => Some(*key),
-                Name::Made(_) => None,
-            };
-            let refusal = Refusal::Unread(unread, settings.body_limit).answer(settings, parts, key);
-            return Poll::Ready(Next::Done(Ok(refusal.map(ResponseBody::refused))));
+            let refusal = Refusal::Unread(unread, settings.body_limit);
+            self.refuse(refusal);
+            return Poll::Ready(());
         }
         let uri = settings.uri(parts);
         let fingerprint = Fingerprint::of(&settings.secret, settings.canonical, parts, uri, &this.gathered.chunks);
@@ -60,15 +58,16 @@ where
         let mut claim = this.shared.store.claim(&this.name.key(), bid);
         // Most stores in memory have their answer at once.
         if let Poll::Ready(claimed) = Pin::new(&mut claim).poll(cx) {
-            return self.claimed(claimed);
+            self.claimed(claimed);
+            return Poll::Ready(());
         }
         this.stage.set(Stage::Claiming { claim: Some(claim), patience: Patience::default() });
-        Poll::Ready(Next::Go)
+        Poll::Ready(())
     }
 
     /// Claiming → (Readying | Running | Following | replayed | refused)
     #[inline]
-    pub(super) fn claim(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn claim(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.as_mut().project();
         let StageProj::Claiming { claim, patience } = this.stage.project() else { unreachable!("it is claiming") };
         let settings = &this.shared.settings;
@@ -77,23 +76,24 @@ where
             Poll::Ready(claimed) => self.claimed(claimed),
             Poll::Pending if patience.is_over(settings.patience, cx) => {
                 leave::give_back(claim.take(), this.shared, this.name.key());
-                self.not_claimed()
+                self.not_claimed();
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => return Poll::Pending,
         }
+        Poll::Ready(())
     }
 
     /// The store has answered, or has failed.
     #[inline]
-    fn claimed(mut self: Pin<&mut Self>, claimed: Result<Claim, St::Error>) -> Poll<Turn<ResB, St, S::Error>> {
+    fn claimed(mut self: Pin<&mut Self>, claimed: Result<Claim, St::Error>) {
         let refusal = match claimed {
             Ok(Claim::Won(token)) => return self.begin(token),
             Ok(Claim::Replay(answer)) => match self.as_mut().replay(answer) {
-                Some(response) => return Poll::Ready(Next::Done(Ok(response))),
+                Some(()) => return,
                 None => Refusal::NotReplayable,
             },
             Ok(Claim::Running { token, left }) => match self.as_mut().wait(token, left) {
-                Ok(()) => return Poll::Ready(Next::Go),
+                Ok(()) => return,
                 Err(refusal) => refusal,
             },
             Ok(Claim::NotReplayable) => Refusal::NotReplayable,
@@ -106,36 +106,39 @@ where
                 return self.not_claimed();
             }
         };
-        Poll::Ready(Next::Done(Ok(self.refuse(refusal))))
+        self.refuse(refusal);
     }
 
     /// The store has no word on the key, or no room for it.
-    fn not_claimed(self: Pin<&mut Self>) -> Poll<Turn<ResB, St, S::Error>> {
+    fn not_claimed(self: Pin<&mut Self>) {
         if self.shared.settings.fail_open {
             return self.run_unprotected();
         }
-        Poll::Ready(Next::Done(Ok(self.refuse(Refusal::StoreDown))))
+        self.refuse(Refusal::StoreDown);
     }
 
-    fn refuse(self: Pin<&mut Self>, refusal: Refusal) -> Response<ResponseBody<ResB, St>> {
-        let this = self.project();
-        let parts = this.parts.as_ref().expect("the request is here until it runs");
-        refusal.answer(&this.shared.settings, parts, Some(this.name.key())).map(ResponseBody::refused)
+    pub(crate) fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
+        let answer = refusal.answer(&self.shared.settings, self.parts(), self.name.operation());
+        self.end(Ok(answer));
     }
 
-    /// The recorded answer, `None` if it cannot be read.
+    /// Answers with the recorded answer; `None` if it cannot be read.
     #[inline]
-    fn replay(self: Pin<&mut Self>, answer: Bytes) -> Option<Response<ResponseBody<ResB, St>>> {
-        let this = self.project();
-        let (settings, key) = (&this.shared.settings, this.name.key());
-        let opened = match &settings.seal {
+    fn replay(mut self: Pin<&mut Self>, answer: Bytes) -> Option<()> {
+        let key = self.name.key();
+        let opened = match &self.shared.settings.seal {
             None => answer,
             Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
         };
-        let response = capture::replayed(opened).map_err(|error| telemetry::failed("decode", &error)).ok()?;
-        let parts = this.parts.as_ref().expect("the request is here until it runs");
-        settings.told(parts, Some(key), EventKind::Replayed);
-        Some(response)
+        match capture::replayed(opened) {
+            Ok(response) => self.as_mut().end(Ok(response)),
+            Err(error) => {
+                telemetry::failed("decode", &error);
+                return None;
+            }
+        }
+        self.shared.settings.told(self.parts(), Some(key), EventKind::Replayed);
+        Some(())
     }
 
     /// Waits for the run that has this token, as long as that is wanted.
@@ -158,7 +161,7 @@ where
     }
 
     /// Following → Claiming
-    pub(super) fn follow(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn follow(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let StageProj::Following { wait, until } = this.stage.as_mut().project() else { unreachable!("it follows") };
         match Pin::new(wait).poll(cx) {
@@ -168,7 +171,7 @@ where
         }
         let bid = this.bid.expect("it has claimed before");
         this.stage.claim(this.shared, *this.name, bid);
-        Poll::Ready(Next::Go)
+        Poll::Ready(())
     }
 }
 

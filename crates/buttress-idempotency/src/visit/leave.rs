@@ -7,14 +7,14 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
 use tower_service::Service;
 
 use super::{Stage, StageProj, Visit};
 use crate::{
     Claim, IdempotencyStore, RecordKey, RequestBody, Settlement,
+    bounds::{Below, Recordable},
     detach::{self, GiveUp},
     settings::Shared,
     settling::Settling,
@@ -22,13 +22,9 @@ use crate::{
 
 impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
 where
-    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Below<ReqB, ResB>,
     ReqB: Body + Send + 'static,
-    ResB: Body + Send + 'static,
-    ResB::Data: From<Bytes> + Send,
-    ResB::Error: Send,
+    ResB: Recordable,
     St: IdempotencyStore,
 {
     pub(crate) fn leave(mut visit: Pin<Box<Self>>) {
@@ -52,7 +48,8 @@ where
         let (Some(keeper), place) = (&*this.keeper, this.place.take()) else { return };
         let (shared, key) = (keeper.shared.clone(), keeper.key);
         detach::go_on(&shared.settings, key, place, visit, |mut visit| async move {
-            if let Ok(response) = poll_fn(|cx| visit.get().poll(cx)).await {
+            poll_fn(|cx| visit.get().poll(cx)).await;
+            if let Ok(response) = visit.get().answer() {
                 response.into_body().finish().await;
             }
         });

@@ -8,14 +8,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
-use tower_service::Service;
 
-use super::{Next, Stage, StageProj, Turn, Visit};
+use super::{Stage, StageProj, Visit};
 use crate::{
     EventKind, IdempotencyStore, RequestBody, ResponseBody, Settlement, Token,
+    bounds::{Below, Recordable},
     capture::{self, Ended},
     keeper::Keeper,
     run::Run,
@@ -24,15 +23,13 @@ use crate::{
 
 impl<S, ReqB, ResB, St> Visit<S, ReqB, ResB, St>
 where
-    S: Service<Request<RequestBody<ReqB>>, Response = Response<ResB>> + Clone,
-    ReqB: Body,
-    ResB: Body + Send + 'static,
-    ResB::Data: From<Bytes> + Send,
-    ResB::Error: Send,
+    S: Below<ReqB, ResB>,
+    ReqB: Body + Send + 'static,
+    ResB: Recordable,
     St: IdempotencyStore,
 {
     /// The key is won: the request runs as soon as the inner service can take it.
-    pub(super) fn begin(self: Pin<&mut Self>, token: Token) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn begin(self: Pin<&mut Self>, token: Token) {
         let mut this = self.project();
         let key = this.name.key();
         *this.keeper = Some(Keeper::new(this.shared.clone(), key, token));
@@ -41,25 +38,26 @@ where
         parts.extensions.insert(Run::new(key, token));
         this.shared.settings.told(parts, Some(key), EventKind::First);
         this.stage.set(Stage::Readying);
-        Poll::Ready(Next::Go)
     }
 
-    pub(super) fn run_unprotected(self: Pin<&mut Self>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn run_unprotected(self: Pin<&mut Self>) {
         let mut this = self.project();
         let parts = this.parts.as_ref().expect("the request is here until it runs");
         this.shared.settings.told(parts, Some(this.name.key()), EventKind::Unprotected);
         this.stage.set(Stage::Readying);
-        Poll::Ready(Next::Go)
     }
 
     /// Readying → (Running | Settling)
-    pub(super) fn ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.as_mut().project();
         let inner = this.inner.as_mut().expect("it was not called yet");
         if !*this.readied {
             match inner.poll_ready(cx) {
                 Poll::Ready(Ok(())) => *this.readied = true,
-                Poll::Ready(Err(error)) => return self.not_ready(error),
+                Poll::Ready(Err(error)) => {
+                    self.not_ready(error);
+                    return Poll::Ready(());
+                }
                 Poll::Pending => {
                     if let Some(keeper) = this.keeper {
                         keeper.poll(cx);
@@ -75,19 +73,19 @@ where
             Ok(future) => self.project().stage.set(Stage::Running { future }),
             Err(panic) => self.panicked(panic),
         }
-        Poll::Ready(Next::Go)
+        Poll::Ready(())
     }
 
     /// It never ran: its key is free again.
-    fn not_ready(self: Pin<&mut Self>, error: S::Error) -> Poll<Turn<ResB, St, S::Error>> {
-        let this = self.project();
-        let Some(keeper) = this.keeper.take() else { return Poll::Ready(Next::Done(Err(error))) };
-        this.stage.settle(keeper.settle(Settlement::Release), Err(error));
-        Poll::Ready(Next::Go)
+    fn not_ready(mut self: Pin<&mut Self>, error: S::Error) {
+        match self.as_mut().project().keeper.take() {
+            None => self.end(Err(error)),
+            Some(keeper) => self.settle(keeper.settle(Settlement::Release), Err(error)),
+        }
     }
 
     /// Running → (Settling | answered)
-    pub(super) fn run(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn<ResB, St, S::Error>> {
+    pub(super) fn run(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.as_mut().project();
         let StageProj::Running { future } = this.stage.as_mut().project() else { unreachable!("it runs") };
         let outcome = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
@@ -100,18 +98,16 @@ where
             }
             Err(panic) => self.panicked(panic),
         };
-        let Some(keeper) = this.keeper.take() else {
-            return Poll::Ready(Next::Done(outcome.map(|response| response.map(ResponseBody::passed))));
-        };
-        let (settling, then) = match outcome {
-            Ok(response) => match capture::end(response, keeper, this.place.take()) {
-                Ended::Now(response) => return Poll::Ready(Next::Done(Ok(response))),
-                Ended::After(settling, response) => (settling, Ok(response)),
+        let (keeper, place) = (this.keeper.take(), this.place.take());
+        match (outcome, keeper) {
+            (Ok(response), Some(keeper)) => match capture::end(response, keeper, place) {
+                Ended::Now(response) => self.end(Ok(response)),
+                Ended::After(settling, response) => self.settle(settling, Ok(response)),
             },
-            Err(error) => (keeper.unseen(), Err(error)),
-        };
-        this.stage.settle(settling, then);
-        Poll::Ready(Next::Go)
+            (Err(error), Some(keeper)) => self.settle(keeper.unseen(), Err(error)),
+            (outcome, None) => self.end(outcome.map(|response| response.map(ResponseBody::passed))),
+        }
+        Poll::Ready(())
     }
 
     /// Settles what nobody will see the end of, and lets the panic go on.

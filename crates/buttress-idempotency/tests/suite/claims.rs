@@ -234,7 +234,7 @@ async fn problems_say_which_operation_they_are_about_and_whether_a_new_key_is_sa
 #[tokio::test]
 async fn a_body_above_the_limit_is_413_and_one_at_the_limit_is_not() {
     let handler = Handler::numbered();
-    let layer = layer().body_limit(4);
+    let layer = layer().body_limit(4).unwrap();
     let service = over(&layer, &handler);
     assert_eq!(send(&service, post("a", "12345")).await.code(), "payload_too_large");
     assert!(layer.store().is_empty());

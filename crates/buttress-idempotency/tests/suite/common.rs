@@ -83,6 +83,8 @@ pub(crate) enum Step {
     Trailers(&'static str, &'static str),
     Sleep(Duration),
     Fail,
+    /// Gives way once.
+    Yield,
     Hang,
 }
 
@@ -137,6 +139,10 @@ impl Body for Script {
                 Some(Step::Sleep(time)) => {
                     self.sleeping = Some(Box::pin(sleep(time)));
                     continue;
+                }
+                Some(Step::Yield) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Some(Step::Hang) => {
                     self.steps.push_front(Step::Hang);

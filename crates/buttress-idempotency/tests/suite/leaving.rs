@@ -1,9 +1,12 @@
 use std::{future::poll_fn, num::NonZeroUsize, panic::AssertUnwindSafe, pin::Pin, task::Poll, time::Duration};
 
-use buttress_idempotency::{Effect, EventKind, IdempotencyLayer, IdempotencyStore, Leaving};
+use buttress_idempotency::{Effect, EventKind, Followers, IdempotencyLayer, IdempotencyStore, Leaving};
 use http::Response;
 use http_body::Body;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::{sleep, timeout},
+};
 use tower::ServiceExt;
 
 use crate::common::{Events, Far, Handler, Scope1, Script, Step, layer, layer_over, over, post, read, send};
@@ -52,6 +55,50 @@ async fn leave_after<St: IdempotencyStore>(
             Poll::Ready(None) => return false,
             Poll::Ready(Some(frame)) => _ = frame.unwrap(),
             Poll::Pending => sleep(SECOND / 100).await,
+        }
+    }
+}
+
+// IDM-7, IDM-14: on several threads, and the first one leaves at every poll.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_five_hundred_equal_requests_at_once_one_runs_wherever_the_first_one_leaves() {
+    let handler = || {
+        Handler::new(|_, _| async {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            Ok(Response::new(Script::new([
+                Step::Data("a"),
+                Step::Yield,
+                Step::Data("b"),
+                Step::Yield,
+                Step::Data("c"),
+            ])))
+        })
+    };
+    for polls in 1.. {
+        let (layer, handler) = (layer().followers(Followers::Wait(60 * SECOND)), handler());
+        let service = over(&layer, &handler);
+        let ask = || {
+            let service = service.clone();
+            async move { send(&service, post("a", "x")).await }
+        };
+        let mut first = Box::pin(ask());
+        let mut is_over = poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx))).await.is_ready();
+        let mut others: JoinSet<_> = (1..500).map(|_| ask()).collect();
+        for _ in 1..polls {
+            yield_now().await;
+            is_over = is_over || poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx))).await.is_ready();
+        }
+        drop(first);
+        while let Some(seen) = others.join_next().await {
+            let seen = seen.unwrap();
+            assert_eq!((seen.body.as_str(), seen.is_replay()), ("abc", true), "left after {polls} polls");
+        }
+        assert_eq!(handler.runs(), 1, "left after {polls} polls");
+        if is_over {
+            assert!(polls > 5, "it gives way on its way");
+            break;
         }
     }
 }
