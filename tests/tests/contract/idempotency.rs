@@ -29,14 +29,10 @@ fn is_replay(answer: &Answer) -> bool {
     answer.header("idempotency-replayed") == "true"
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn five_hundred_equal_requests_at_once_start_one_job() {
-    let gateway = Gateway::start(|_| {}).await;
-    let client = gateway.guest().await;
-    client.get("/api/models").await;
-    gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, Then::Delay(Duration::from_millis(200))));
+/// So many equal requests at once, each with a connection of its own: the key is taken, or the answer is there.
+async fn equal(client: &Http, requests: usize) -> Vec<Answer> {
     let mut asking = JoinSet::new();
-    for i in 0..500 {
+    for i in 0..requests {
         // Half of them quote it.
         let key = if i % 2 == 0 { "k1" } else { "\"k1\"" };
         let client = client.clone();
@@ -54,11 +50,41 @@ async fn five_hundred_equal_requests_at_once_start_one_job() {
             other => panic!("{other}: {answer:?}"),
         }
     }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn five_hundred_equal_requests_at_once_start_one_job() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    client.get("/api/models").await;
+    gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, Then::Delay(Duration::from_millis(200))));
+    let answers = equal(&client, 500).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 202 && !is_replay(answer)).count(), 1);
     assert_eq!(gateway.sim().jobs().len(), 1);
     let again = image(&client, "k1").await;
     assert!(again.status == 202 && is_replay(&again));
     assert_eq!(gateway.sim().jobs().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn five_hundred_equal_requests_start_one_job_also_when_the_first_one_leaves() {
+    let gateway = Gateway::start(|_| {}).await;
+    gateway.guest().await.get("/api/models").await;
+    for (before, millis) in [0, 1, 2, 4, 8, 16, 32, 64].into_iter().enumerate() {
+        let cookie = gateway.http().get("/").await.cookie();
+        let client = gateway.http().with("cookie", &cookie);
+        gateway.sim().add_fault(Fault::new(Method::POST, IMAGES, Then::Delay(Duration::from_millis(30))));
+        let first = async {
+            let mut connection = TcpStream::connect(gateway.addr()).await.expect("it accepts");
+            connection.write_all(&raw(&cookie)).await.expect("a request");
+            sleep(Duration::from_millis(millis)).await;
+        };
+        let ((), _) = tokio::join!(first, equal(&client, 499));
+        let (jobs, answer) = settled(&gateway, &client).await;
+        assert_eq!((jobs, answer.status.as_u16(), is_replay(&answer)), (before + 1, 202, true), "left after {millis} ms");
+        gateway.sim().clear_faults();
+    }
 }
 
 #[tokio::test]
@@ -260,10 +286,10 @@ async fn wherever_in_its_request_or_after_it_the_first_caller_leaves_one_job_sta
 }
 
 #[tokio::test]
-async fn the_first_caller_leaves_at_every_byte_of_its_answer() {
+async fn wherever_in_its_answer_the_first_caller_leaves_it_is_replayed() {
     let gateway = Gateway::start(|_| {}).await;
     gateway.guest().await.get("/api/models").await;
-    for bytes in [1, 17, 100, 300, 500] {
+    for bytes in (1..800).step_by(47) {
         let before = gateway.sim().jobs().len();
         let cookie = gateway.http().get("/").await.cookie();
         let client = gateway.http().with("cookie", &cookie);
@@ -291,4 +317,38 @@ async fn an_upload_with_a_key_is_sent_on_once() {
     assert!(is_replay(&again) && first.body == again.body);
     let uploads = gateway.sim().requests().into_iter().filter(|request| request.path == "/api/v1/file/upload");
     assert_eq!(uploads.count(), 1);
+}
+
+#[tokio::test]
+async fn uploads_with_keys_share_a_budget_and_one_too_many_is_told_to_come_back() {
+    const PART: &str = "--X\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n";
+    const LONG: usize = 45_000_000;
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    let mut begun = Vec::new();
+    for key in 0..5 {
+        let mut connection = TcpStream::connect(gateway.addr()).await.unwrap();
+        let head = format!(
+            "POST /api/uploads HTTP/1.1\r\nhost: gateway\r\nidempotency-key: k{key}\r\n\
+             content-type: multipart/form-data; boundary=X\r\ncontent-length: {}\r\n\r\n{PART}",
+            LONG + 100
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.write_all(&vec![b'x'; LONG]).await.unwrap();
+        begun.push(connection);
+    }
+    let refused = loop {
+        let client = client.clone().with("idempotency-key", "one too many");
+        let body = [PART.as_bytes(), &vec![b'x'; LONG], b"\r\n--X--\r\n"].concat();
+        let answer = client.post_raw("/api/uploads", "multipart/form-data; boundary=X", body).await;
+        // Until the others have all arrived there is room.
+        if answer.status == 503 {
+            break answer;
+        }
+    };
+    assert_eq!(refused.failure(), (503, "unavailable".into()));
+    assert!(refused.error()["retryable"] == true && !refused.header("retry-after").is_empty());
+    // Whoever leaves makes room.
+    drop(begun);
+    assert_eq!(image(&client, "another").await.status, 202);
 }
