@@ -7,7 +7,7 @@ use http_body::Body;
 use crate::{
     Outcome,
     draft::{Draft, contain},
-    settings::Settings,
+    settings::{FindRoute, Settings},
 };
 
 /// The line of one request, still to be written: when the request ends, or else when this is dropped.
@@ -28,9 +28,10 @@ impl Line {
         Self(Some(Box::new(Draft::new(settings.clone(), notes, id, request.method(), request.headers()))))
     }
 
-    /// Asks the layer's settings for the route.
-    pub(crate) fn find_route<B>(&mut self, request: Request<B>) -> Request<B> {
-        let Some(find) = self.0.as_ref().and_then(|draft| draft.route_finder()) else { return request };
+    /// Asks for the route.
+    // Apart, as it moves the request twice.
+    #[inline(never)]
+    pub(crate) fn find_route<B>(&mut self, find: &FindRoute, request: Request<B>) -> Request<B> {
         let (parts, body) = request.into_parts();
         let watched = self.watch();
         let route = find(&parts);
@@ -42,6 +43,7 @@ impl Line {
     }
 
     /// Looks after a part of the inner service while it runs.
+    #[inline]
     pub(crate) fn watch(&mut self) -> Watched<'_> {
         Watched(self)
     }
@@ -104,12 +106,14 @@ impl Drop for Line {
 
 impl Watched<'_> {
     /// It did not panic.
+    #[inline]
     pub(crate) fn went_well(self) {
         mem::forget(self);
     }
 }
 
 impl Drop for Watched<'_> {
+    #[cold]
     fn drop(&mut self) {
         self.0.close(Outcome::Panicked);
     }
