@@ -33,6 +33,8 @@ pin_project! {
 enum Stage {
     Prefix,
     Inner,
+    /// All that was promised has come, and the inner body says that it has ended.
+    Suffix,
     Trailers(Box<HeaderMap>),
     End,
 }
@@ -65,10 +67,10 @@ where
 
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
-        let this = self.project();
-        // Inner → Inner | Trailers | End; after an error End, and never the suffix.
+        let mut this = self.project();
+        // Inner → Inner | Suffix | Trailers | End; after an error End, and never the suffix.
         if let Stage::Inner = this.stage {
-            let polled = this.body.poll_frame(cx);
+            let polled = this.body.as_mut().poll_frame(cx);
             let mut more = 0;
             if let Poll::Ready(Some(Ok(frame))) = &polled
                 && let Some(data) = frame.data_ref()
@@ -76,6 +78,9 @@ where
                 more = data.remaining() as u64;
                 if let Some(left) = this.left.checked_sub(more) {
                     *this.left = left;
+                    if left == 0 && more > 0 && this.body.is_end_stream() {
+                        *this.stage = Stage::Suffix;
+                    }
                     return polled.map_err(Into::into);
                 }
             }
@@ -97,8 +102,9 @@ where
             *this.stage = Stage::Inner;
             return fixed(PREFIX);
         }
-        // Trailers → End
+        // Suffix | Trailers → End
         match mem::replace(this.stage, Stage::End) {
+            Stage::Suffix => fixed(SUFFIX),
             Stage::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
             _ => Poll::Ready(None),
         }
@@ -124,6 +130,7 @@ impl<B: Body> Wrapped<B> {
         let before = match self.stage {
             Stage::Prefix => PREFIX.len() as u64,
             Stage::Inner => 0,
+            Stage::Suffix => return SizeHint::with_exact(SUFFIX.len() as u64),
             Stage::Trailers(_) | Stage::End => return SizeHint::with_exact(0),
         };
         let hint = self.body.size_hint();
