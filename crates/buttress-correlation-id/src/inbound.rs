@@ -65,7 +65,7 @@ pub(crate) fn receive<B>(
 }
 
 /// Gives a request an id of ours.
-#[inline(never)]
+#[inline]
 fn replace<B>(
     request: &mut Request<B>,
     settings: &Settings,
