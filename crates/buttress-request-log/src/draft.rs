@@ -26,7 +26,7 @@ pub(crate) struct Draft {
     settings: Arc<Settings>,
     notes: Notes,
     // `None` where nobody listens.
-    span: Option<Span>,
+    pub(crate) span: Option<Span>,
     started: Instant,
     method: Method,
     pub(crate) route: Option<Cow<'static, str>>,
@@ -48,6 +48,8 @@ struct Answer {
 }
 
 impl Draft {
+    // Where it is boxed, so that it is written there at once.
+    #[inline(always)]
     pub(crate) fn new(
         settings: Arc<Settings>,
         notes: Notes,

@@ -83,24 +83,35 @@ impl Line {
         self.close(Outcome::BodyFailed);
     }
 
+    /// Nobody goes on with it.
+    #[inline(never)]
+    fn give_up(&mut self) {
+        let Some(draft) = &self.0 else { return };
+        let outcome = if thread::panicking() { Outcome::Panicked } else { draft.outcome_if_left() };
+        self.close(outcome);
+    }
+
     fn close(&mut self, outcome: Outcome) {
         self.close_at(outcome, None);
     }
 
     /// Writes the line. Whatever panics in a subscriber, a recorder or a hook costs the line and not the answer.
     fn close_at(&mut self, outcome: Outcome, now: Option<Duration>) {
-        let Some(draft) = &self.0 else { return };
+        let Some(mut draft) = self.0.take() else { return };
         contain(|| draft.finish(outcome, now));
-        // The span is closed by this, of which subscribers are told.
-        contain(|| self.0 = None);
+        // It may be closed by this, of which subscribers are told.
+        if let Some(span) = draft.span.take() {
+            contain(|| drop(span));
+        }
     }
 }
 
 impl Drop for Line {
+    #[inline]
     fn drop(&mut self) {
-        let Some(draft) = &self.0 else { return };
-        let outcome = if thread::panicking() { Outcome::Panicked } else { draft.outcome_if_left() };
-        self.close(outcome);
+        if self.0.is_some() {
+            self.give_up();
+        }
     }
 }
 
