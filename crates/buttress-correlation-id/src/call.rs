@@ -1,12 +1,13 @@
 use std::{mem, sync::Arc};
 
 use buttress_core::CorrelationId;
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, Request};
 use tracing::{Level, Span, level_filters::LevelFilter};
 
 use crate::{
     current::{Current, swap, trace_of},
-    inbound::OuterCorrelationId,
+    generate::MakeCorrelationId,
+    inbound::{self, Inbound, OuterCorrelationId},
     settings::{Ends, Settings, header_of},
     unanswered::{Cause, Unanswered},
 };
@@ -25,9 +26,23 @@ pub(crate) struct Call {
 
 impl Call {
     #[inline]
-    pub(crate) fn new(mut current: Current, extensions: &Extensions, settings: &Settings) -> Self {
-        let span = (settings.span && anybody_listens()).then(|| span(&mut current, extensions));
-        Self { current: Some(current), span, ends: settings.ends.clone(), told: false }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { current: None, span: None, ends: settings.ends.clone(), told: false }
+    }
+
+    /// Gives the request what it is to be known by.
+    #[inline]
+    pub(crate) fn receive<B>(
+        &mut self,
+        request: &mut Request<B>,
+        settings: &Settings,
+        make: &impl MakeCorrelationId,
+    ) -> Inbound {
+        let inbound = inbound::receive(request, settings, make, &mut self.current);
+        if settings.span && anybody_listens() {
+            self.span = self.current.as_mut().map(|current| span(current, request.extensions()));
+        }
+        inbound
     }
 
     pub(crate) fn id(&self) -> &CorrelationId {
@@ -49,7 +64,10 @@ impl Call {
     pub(crate) fn answer(&mut self, headers: &mut HeaderMap) {
         self.told = true;
         // The answer is the last to need the id.
-        let Current { id, .. } = self.current.take().expect("it is here while its code does not run");
+        let Current { id, carried } = self.current.take().expect("it is here while its code does not run");
+        if let Some(carried) = carried {
+            drop(carried);
+        }
         headers.insert(header_of(&self.ends), id.into());
     }
 
@@ -119,7 +137,7 @@ fn anybody_listens() -> bool {
     LevelFilter::current() >= Level::INFO
 }
 
-#[cold]
+#[inline(never)]
 fn span(Current { id, carried }: &mut Current, extensions: &Extensions) -> Span {
     let span = tracing::info_span!(
         "request",

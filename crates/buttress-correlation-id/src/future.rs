@@ -67,36 +67,33 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (mut kind, call) = (this.kind, this.call);
-        let polled = match kind.as_mut().project() {
-            KindProj::Called { inner } => {
-                let running = call.run();
-                let polled = inner.poll(cx);
-                if polled.is_ready() {
-                    // What it leaves behind goes within its scope, too.
-                    kind.set(Kind::Done);
-                }
-                running.ended();
-                polled
-            }
-            KindProj::Refused => return Poll::Ready(Ok(refusal(call))),
-            KindProj::Done => panic!("polled after it was ready"),
+        let KindProj::Called { inner } = kind.as_mut().project() else {
+            return Poll::Ready(Ok(uncalled(&kind, call)));
         };
-        match polled {
-            Poll::Ready(Ok(response)) => {
-                let (mut parts, body) = response.into_parts();
-                call.answer(&mut parts.headers);
-                Poll::Ready(Ok(Response::from_parts(parts, Body::inner(body))))
-            }
-            Poll::Ready(Err(error)) => {
-                call.tell(Cause::Failed);
-                Poll::Ready(Err(error))
-            }
-            Poll::Pending => Poll::Pending,
+        let running = call.run();
+        let mut polled = inner.poll(cx);
+        if polled.is_ready() {
+            // What it leaves behind goes within its scope, too.
+            kind.set(Kind::Done);
         }
+        running.ended();
+        // In place, as to take it out would move it once more.
+        match &mut polled {
+            Poll::Ready(Ok(response)) => call.answer(response.headers_mut()),
+            Poll::Ready(Err(_)) => call.tell(Cause::Failed),
+            Poll::Pending => {}
+        }
+        polled.map_ok(|response| response.map(Body::inner))
     }
 }
 
+/// Refused → answered, once.
 #[cold]
+fn uncalled<F, B>(kind: &Kind<F>, call: &mut Call) -> Response<Body<B>> {
+    assert!(matches!(kind, Kind::Refused), "polled after it was ready");
+    refusal(call)
+}
+
 fn refusal<B>(call: &mut Call) -> Response<Body<B>> {
     // Not a word of what came: it may hold anything (COR-7).
     let mut response = Problem::new(

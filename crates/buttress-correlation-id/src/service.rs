@@ -11,7 +11,7 @@ use crate::{
     call::Call,
     future::ResponseFuture,
     generate::{MakeCorrelationId, UuidV7},
-    inbound::{Inbound, receive},
+    inbound::Inbound,
     settings::Settings,
 };
 
@@ -66,9 +66,8 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let Inbound { current, refused } = receive(&mut request, &self.settings, &self.make);
-        let mut call = Call::new(current, request.extensions(), &self.settings);
-        if refused {
+        let mut call = Call::new(&self.settings);
+        if call.receive(&mut request, &self.settings, &self.make) == Inbound::Refused {
             return ResponseFuture::refused(call);
         }
         let running = call.run();

@@ -114,7 +114,7 @@ pub(crate) struct Trust(pub(crate) Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
 
 impl Trust {
     /// A peer that is not known is not trusted.
-    #[cold]
+    #[inline(never)]
     fn covers(&self, extensions: &Extensions) -> bool {
         extensions.get::<PeerAddr>().is_some_and(|peer| (self.0)(peer.0.ip().to_canonical()))
     }

@@ -67,7 +67,8 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
-    #[inline]
+    // Short once what is seldom is apart, and a call of it would move the answer once more.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         // Calling → answered | Reading | Panicked

@@ -24,7 +24,8 @@ pin_project! {
         stage: Stage,
         // What the inner body said of its length before its first frame.
         promised: u64,
-        seen: u64,
+        // What of it has not come yet.
+        left: u64,
     }
 }
 
@@ -32,6 +33,8 @@ pin_project! {
 enum Stage {
     Prefix,
     Inner,
+    /// All that was promised has come, and the inner body says that it has ended.
+    Suffix,
     Trailers(Box<HeaderMap>),
     End,
 }
@@ -43,7 +46,13 @@ impl<B: Body> Wrapped<B> {
     #[inline]
     pub(crate) fn new(body: B) -> Self {
         let promised = body.size_hint().exact().unwrap_or(UNKNOWN);
-        Self { body, stage: Stage::Prefix, promised, seen: 0 }
+        Self { body, stage: Stage::Prefix, promised, left: promised }
+    }
+}
+
+impl<B> Wrapped<B> {
+    fn is_untouched(&self) -> bool {
+        self.left == self.promised
     }
 }
 
@@ -58,27 +67,32 @@ where
 
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
-        let this = self.project();
-        // Inner → Inner | Trailers | End; after an error End, and never the suffix.
+        let mut this = self.project();
+        // Inner → Inner | Suffix | Trailers | End; after an error End, and never the suffix.
         if let Stage::Inner = this.stage {
-            let polled = this.body.poll_frame(cx);
+            let polled = this.body.as_mut().poll_frame(cx);
+            let mut more = 0;
             if let Poll::Ready(Some(Ok(frame))) = &polled
                 && let Some(data) = frame.data_ref()
             {
-                *this.seen = this.seen.saturating_add(data.remaining() as u64);
-                if *this.seen <= *this.promised {
+                more = data.remaining() as u64;
+                if let Some(left) = this.left.checked_sub(more) {
+                    *this.left = left;
+                    if left == 0 && more > 0 && this.body.is_end_stream() {
+                        *this.stage = Stage::Suffix;
+                    }
                     return polled.map_err(Into::into);
                 }
             }
             let last = ready!(polled);
             *this.stage = Stage::End;
-            if last.is_none() && is_whole(*this.promised, *this.seen) {
-                return fixed(end(*this.seen));
+            if last.is_none() && is_whole(*this.promised, *this.left) {
+                return fixed(end(*this.promised, *this.left));
             }
-            return match trailers(last, *this.promised, *this.seen) {
+            return match trailers(last, *this.promised, *this.left, more) {
                 Ok(trailers) => {
                     *this.stage = Stage::Trailers(trailers);
-                    fixed(end(*this.seen))
+                    fixed(end(*this.promised, *this.left))
                 }
                 Err(error) => Poll::Ready(Some(Err(error))),
             };
@@ -88,8 +102,9 @@ where
             *this.stage = Stage::Inner;
             return fixed(PREFIX);
         }
-        // Trailers → End
+        // Suffix | Trailers → End
         match mem::replace(this.stage, Stage::End) {
+            Stage::Suffix => fixed(SUFFIX),
             Stage::Trailers(trailers) => Poll::Ready(Some(Ok(Frame::trailers(*trailers)))),
             _ => Poll::Ready(None),
         }
@@ -115,6 +130,7 @@ impl<B: Body> Wrapped<B> {
         let before = match self.stage {
             Stage::Prefix => PREFIX.len() as u64,
             Stage::Inner => 0,
+            Stage::Suffix => return SizeHint::with_exact(SUFFIX.len() as u64),
             Stage::Trailers(_) | Stage::End => return SizeHint::with_exact(0),
         };
         let hint = self.body.size_hint();
@@ -123,7 +139,7 @@ impl<B: Body> Wrapped<B> {
         // Where no data has come, `null` may have to stand in.
         let nothing = (NO_DATA.len() - SUFFIX.len()) as u64;
         let (lower, upper) = match upper {
-            _ if self.seen > 0 => (lower, upper),
+            _ if !self.is_untouched() => (lower, upper),
             Some(0) => (nothing, Some(nothing)),
             Some(upper) => (lower.max(1), Some(if lower == 0 { upper.max(nothing) } else { upper })),
             None => (lower.max(1), None),
@@ -137,9 +153,9 @@ impl<B: Body> Wrapped<B> {
     }
 }
 
-/// What comes after this much data.
-fn end(seen: u64) -> &'static [u8] {
-    if seen == 0 { NO_DATA } else { SUFFIX }
+/// What comes after the data, of which there may have been none.
+fn end(promised: u64, left: u64) -> &'static [u8] {
+    if left == promised { NO_DATA } else { SUFFIX }
 }
 
 fn fixed<D: From<Bytes>>(part: &'static [u8]) -> Poll<Option<Result<Frame<D>, BoxError>>> {
@@ -148,20 +164,21 @@ fn fixed<D: From<Bytes>>(part: &'static [u8]) -> Poll<Option<Result<Frame<D>, Bo
 
 /// Whether no less came than was promised: a client must not take a part for the whole.
 #[inline]
-fn is_whole(promised: u64, seen: u64) -> bool {
-    seen >= promised || promised == UNKNOWN
+fn is_whole(promised: u64, left: u64) -> bool {
+    left == 0 || promised == UNKNOWN
 }
 
-/// What comes after the data, if that is trailers and the data was whole.
+/// What comes after the data, if that is trailers and the data was whole. Data that comes here is more than was left.
 #[inline(never)]
 fn trailers<D, E: Into<BoxError>>(
     last: Option<Result<Frame<D>, E>>,
     promised: u64,
-    seen: u64,
+    left: u64,
+    more: u64,
 ) -> Result<Box<HeaderMap>, BoxError> {
     match last.transpose().map_err(Into::into)?.map(Frame::into_trailers) {
-        Some(Ok(trailers)) if is_whole(promised, seen) => Ok(Box::new(trailers)),
-        _ => Err(mismatch(promised, seen)),
+        Some(Ok(trailers)) if is_whole(promised, left) => Ok(Box::new(trailers)),
+        _ => Err(mismatch(promised, (promised - left).saturating_add(more))),
     }
 }
 

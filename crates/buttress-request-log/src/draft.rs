@@ -18,14 +18,15 @@ use crate::{
     Outcome, Record,
     clean::clean,
     counted::Counted,
-    settings::{FindRoute, Settings, anybody_listens},
+    settings::{Settings, anybody_listens},
 };
 
 /// What is known of a request so far.
 pub(crate) struct Draft {
     settings: Arc<Settings>,
     notes: Notes,
-    span: Span,
+    // `None` where nobody listens.
+    pub(crate) span: Option<Span>,
     started: Instant,
     method: Method,
     pub(crate) route: Option<Cow<'static, str>>,
@@ -47,6 +48,8 @@ struct Answer {
 }
 
 impl Draft {
+    // Where it is boxed, so that it is written there at once.
+    #[inline(always)]
     pub(crate) fn new(
         settings: Arc<Settings>,
         notes: Notes,
@@ -57,7 +60,7 @@ impl Draft {
         Self {
             settings,
             notes,
-            span: if anybody_listens() { Span::current() } else { Span::none() },
+            span: anybody_listens().then(Span::current),
             started: Instant::now(),
             method: method.clone(),
             route: None,
@@ -67,10 +70,6 @@ impl Draft {
             first_byte: None,
             sent: 0,
         }
-    }
-
-    pub(crate) fn route_finder(&self) -> Option<Arc<FindRoute>> {
-        self.settings.route.clone()
     }
 
     pub(crate) fn answer<B>(&mut self, response: &Response<B>, exact: Option<u64>) {
@@ -98,7 +97,7 @@ impl Draft {
         if self.settings.announce_streams && is_stream() {
             contain(|| {
                 let record = self.record(self.route(), Outcome::Streaming, self.elapsed());
-                self.settings.write("request_streaming", &record, &self.span);
+                self.settings.write("request_streaming", &record, self.span.as_ref());
             });
         }
     }
@@ -158,7 +157,7 @@ impl Draft {
         self.settings.meter.count(&counted, self.started + duration);
         // Nobody may want more than that.
         if self.settings.wants_records() {
-            self.settings.tell(&self.record(route, outcome, duration), &self.span);
+            self.settings.tell(&self.record(route, outcome, duration), self.span.as_ref());
         }
     }
 
@@ -204,6 +203,10 @@ pub(crate) fn contain(run: impl FnOnce()) {
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
+    // Mostly it is not there, which a walk over the names finds out sooner than a look-up.
+    if !headers.keys().any(|name| *name == CONTENT_LENGTH) {
+        return None;
+    }
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -30,7 +30,7 @@ pub(crate) const FIELDS: [&str; 19] = [
 ];
 
 /// Writes a record as an event, in the span in which the request came.
-pub(crate) fn write(site: &'static Site, message: &str, record: &Record, span: &Span) {
+pub(crate) fn write(site: &'static Site, message: &str, record: &Record, span: Option<&Span>) {
     let cost = record.cost.as_ref();
     let method = cut(record.method.as_str());
     let values: [&dyn Value; FIELDS.len()] = [
@@ -57,7 +57,8 @@ pub(crate) fn write(site: &'static Site, message: &str, record: &Record, span: &
     let fields = site.fields();
     let pairs: [_; FIELDS.len()] = array::from_fn(|i| (&fields[i], Some(values[i])));
     let values = site.metadata().fields().value_set(&pairs);
-    span.in_scope(|| Event::dispatch(site.metadata(), &values));
+    let _span = span.map(Span::enter);
+    Event::dispatch(site.metadata(), &values);
 }
 
 fn millis(duration: Duration) -> f64 {

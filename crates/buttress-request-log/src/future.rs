@@ -1,7 +1,7 @@
 use std::{
     mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::Response;
@@ -26,6 +26,7 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
+    #[inline]
     pub(crate) fn new(inner: F, line: Line) -> Self {
         Self { inner, line }
     }
@@ -38,20 +39,18 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let watched = this.line.watch();
         let polled = this.inner.poll(cx);
         watched.went_well();
-        match ready!(polled) {
-            Ok(response) => {
-                this.line.answer(&response);
-                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, mem::take(this.line)))))
-            }
-            Err(error) => {
-                this.line.fail();
-                Poll::Ready(Err(error))
-            }
+        // In place, as to take the answer out would move it once more.
+        match &polled {
+            Poll::Ready(Ok(response)) => this.line.answer(response),
+            Poll::Ready(Err(_)) => this.line.fail(),
+            Poll::Pending => {}
         }
+        polled.map_ok(|response| response.map(|body| ResponseBody::new(body, mem::take(this.line))))
     }
 }

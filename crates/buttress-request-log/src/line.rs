@@ -7,7 +7,7 @@ use http_body::Body;
 use crate::{
     Outcome,
     draft::{Draft, contain},
-    settings::Settings,
+    settings::{FindRoute, Settings},
 };
 
 /// The line of one request, still to be written: when the request ends, or else when this is dropped.
@@ -28,9 +28,10 @@ impl Line {
         Self(Some(Box::new(Draft::new(settings.clone(), notes, id, request.method(), request.headers()))))
     }
 
-    /// Asks the layer's settings for the route.
-    pub(crate) fn find_route<B>(&mut self, request: Request<B>) -> Request<B> {
-        let Some(find) = self.0.as_ref().and_then(|draft| draft.route_finder()) else { return request };
+    /// Asks for the route.
+    // Apart, as it moves the request twice.
+    #[inline(never)]
+    pub(crate) fn find_route<B>(&mut self, find: &FindRoute, request: Request<B>) -> Request<B> {
         let (parts, body) = request.into_parts();
         let watched = self.watch();
         let route = find(&parts);
@@ -42,6 +43,7 @@ impl Line {
     }
 
     /// Looks after a part of the inner service while it runs.
+    #[inline]
     pub(crate) fn watch(&mut self) -> Watched<'_> {
         Watched(self)
     }
@@ -81,35 +83,48 @@ impl Line {
         self.close(Outcome::BodyFailed);
     }
 
+    /// Nobody goes on with it.
+    #[inline(never)]
+    fn give_up(&mut self) {
+        let Some(draft) = &self.0 else { return };
+        let outcome = if thread::panicking() { Outcome::Panicked } else { draft.outcome_if_left() };
+        self.close(outcome);
+    }
+
     fn close(&mut self, outcome: Outcome) {
         self.close_at(outcome, None);
     }
 
     /// Writes the line. Whatever panics in a subscriber, a recorder or a hook costs the line and not the answer.
     fn close_at(&mut self, outcome: Outcome, now: Option<Duration>) {
-        let Some(draft) = &self.0 else { return };
+        let Some(mut draft) = self.0.take() else { return };
         contain(|| draft.finish(outcome, now));
-        // The span is closed by this, of which subscribers are told.
-        contain(|| self.0 = None);
+        // It may be closed by this, of which subscribers are told.
+        if let Some(span) = draft.span.take() {
+            contain(|| drop(span));
+        }
     }
 }
 
 impl Drop for Line {
+    #[inline]
     fn drop(&mut self) {
-        let Some(draft) = &self.0 else { return };
-        let outcome = if thread::panicking() { Outcome::Panicked } else { draft.outcome_if_left() };
-        self.close(outcome);
+        if self.0.is_some() {
+            self.give_up();
+        }
     }
 }
 
 impl Watched<'_> {
     /// It did not panic.
+    #[inline]
     pub(crate) fn went_well(self) {
         mem::forget(self);
     }
 }
 
 impl Drop for Watched<'_> {
+    #[cold]
     fn drop(&mut self) {
         self.0.close(Outcome::Panicked);
     }

@@ -42,9 +42,12 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let mut line = Line::open(&self.settings, &mut request);
-        let request = line.find_route(request);
+        if let Some(find) = &self.settings.route {
+            request = line.find_route(&**find, request);
+        }
         let watched = line.watch();
         let future = self.inner.call(request);
         watched.went_well();

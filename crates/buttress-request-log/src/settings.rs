@@ -31,20 +31,20 @@ impl Settings {
     pub(crate) fn wants_records(&self) -> bool {
         self.hook.is_some()
             || match &self.severity {
-                Severity::Fixed(level) => self.sites.at(*level).is_enabled(),
+                Severity::Fixed(level) => *level <= LevelFilter::current() && self.sites.at(*level).is_enabled(),
                 Severity::By(_) => anybody_listens(),
             }
     }
 
     /// Writes the line of a request that has ended and tells the hook.
-    pub(crate) fn tell(&self, record: &Record, span: &Span) {
+    pub(crate) fn tell(&self, record: &Record, span: Option<&Span>) {
         self.write("request_finished", record, span);
         if let Some(hook) = &self.hook {
             hook(record);
         }
     }
 
-    pub(crate) fn write(&self, message: &str, record: &Record, span: &Span) {
+    pub(crate) fn write(&self, message: &str, record: &Record, span: Option<&Span>) {
         let level = match &self.severity {
             Severity::Fixed(level) => *level,
             Severity::By(choose) => choose(record),

@@ -57,7 +57,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 async fn an_answer_of_any_status_carries_the_id_and_tells_nothing() {
     let (layer, told) = told();
     let log = Log::default();
-    let _logs = tracing::subscriber::set_default(log.clone());
+    let _logs = log.keep();
     for status in [200, 204, 304, 404, 429, 500, 503] {
         let inner = service(move |_| {
             let mut response = Response::new("body");
@@ -75,7 +75,7 @@ async fn an_answer_of_any_status_carries_the_id_and_tells_nothing() {
 async fn an_error_goes_on_unchanged_and_the_id_is_told() {
     let (layer, told) = told();
     let log = Log::default();
-    let _logs = tracing::subscriber::set_default(log.clone());
+    let _logs = log.keep();
     let failing = service(async |_| Err::<Response<()>, _>("the original error"));
     assert_eq!(layer.layer(failing).oneshot(request()).await.err(), Some("the original error"));
     assert_eq!(*told.lock().unwrap(), once(Cause::Failed));
@@ -87,7 +87,7 @@ async fn an_error_goes_on_unchanged_and_the_id_is_told() {
 fn a_panic_while_polling_is_told_once_and_goes_on() {
     let (layer, told) = told();
     let log = Log::default();
-    let _logs = tracing::subscriber::set_default(log.clone());
+    let _logs = log.keep();
     let panicking = service(async |_| -> Result<Response<()>, ()> { panic!("on purpose") });
     let mut future = Box::pin(layer.layer(panicking).call(request()));
     let payload = catch_unwind(AssertUnwindSafe(|| poll(future.as_mut()))).unwrap_err();
@@ -134,7 +134,7 @@ async fn a_layer_inside_that_catches_panics_gets_the_id_on_its_answer() {
 async fn a_time_out_outside_is_told_as_cancelled_and_one_inside_is_answered() {
     let (layer, told) = told();
     let log = Log::default();
-    let _logs = tracing::subscriber::set_default(log.clone());
+    let _logs = log.keep();
     let slow = service(async |_| {
         tokio::time::sleep(Duration::from_secs(60)).await;
         Ok::<_, std::convert::Infallible>(Response::new(()))
@@ -216,7 +216,7 @@ async fn an_answered_future_is_not_polled_again() {
 async fn the_span_tells_id_trace_and_the_outer_id_and_never_a_bad_value() {
     const PARENT: &str = "00-12345678901234567890123456789012-1234567890123456-01";
     let log = Log::default();
-    let _logs = tracing::subscriber::set_default(log.clone());
+    let _logs = log.keep();
     let handler = service(async |_| {
         tracing::info!(target: "handler", "at work");
         Ok::<_, ()>(Response::new(()))

@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     fmt,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -14,9 +14,11 @@ use buttress_core::CorrelationId;
 use http::{Request, Response};
 use tower::{Service, ServiceExt, service_fn};
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
+    dispatcher::{self, DefaultGuard},
     field::{Field, Visit},
     span,
+    subscriber::NoSubscriber,
 };
 
 /// The parts of a request, to look at after it has gone.
@@ -74,6 +76,12 @@ where
     service_fn(handle)
 }
 
+/// Subscribers that want nothing, for as long as the process runs.
+///
+/// While there are fewer than two, a span or an event that is first met on a thread without one is off for all threads.
+static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [NoSubscriber::new(), NoSubscriber::new()].map(Dispatch::new));
+
 /// What was logged: spans and events with their fields.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log(Arc<Inner>);
@@ -97,6 +105,12 @@ pub(crate) struct Line {
 }
 
 impl Log {
+    /// Keeps what is logged on this thread, until the guard goes.
+    pub(crate) fn keep(&self) -> DefaultGuard {
+        LazyLock::force(&OTHERS);
+        dispatcher::set_default(&self.clone().into())
+    }
+
     pub(crate) fn spans(&self) -> Vec<Line> {
         self.0.spans.lock().unwrap().values().cloned().collect()
     }

@@ -1,6 +1,12 @@
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use buttress_envelope::{EnvelopeLayer, Enveloped, LengthMismatch};
 use http::Response;
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use proptest::prelude::*;
 
@@ -47,6 +53,40 @@ async fn no_byte_of_the_data_is_copied() {
     body.frame().await.unwrap().unwrap();
     let frame = body.frame().await.unwrap().unwrap();
     assert_eq!(frame.data_ref().unwrap().as_ptr(), data.as_ptr());
+}
+
+/// Says its end with its last frame, and panics when it is polled after that.
+struct Told(Vec<&'static str>);
+
+impl Body for Told {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(self.0.remove(0).into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|data| data.len() as u64).sum())
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_says_that_it_has_ended_is_not_polled_again() {
+    let mut body = got(answer(200, &[JSON], Told(vec!["[1", "", "]"]))).await.into_body();
+    for (data, left) in [(r#"{"ok":true,"data":"#, 4), ("[1", 2), ("", 2), ("]", 1), ("}", 0)] {
+        assert!(!body.is_end_stream());
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), data);
+        assert_eq!(body.size_hint().exact(), Some(left), "after {data}");
+    }
+    assert!(body.is_end_stream() && body.frame().await.is_none());
 }
 
 #[tokio::test]

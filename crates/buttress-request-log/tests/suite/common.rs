@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     io,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     task::{Context, Poll, Waker},
 };
 
@@ -15,7 +15,12 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use serde_json::Value;
 use tower::{Layer, ServiceExt, service_fn};
-use tracing::{dispatcher::DefaultGuard, level_filters::LevelFilter};
+use tracing::{
+    Dispatch,
+    dispatcher::{self, DefaultGuard},
+    level_filters::LevelFilter,
+    subscriber::NoSubscriber,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What the hook of a layer was handed.
@@ -130,6 +135,18 @@ pub(crate) fn drain<B: Body + Unpin>(body: &mut B) {
     while let Poll::Pending | Poll::Ready(Some(Ok(_))) = poll(body) {}
 }
 
+/// Subscribers that want nothing, for as long as the process runs.
+///
+/// While there are fewer than two, a line or an event that is first met on a thread without one is off for all threads.
+static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [NoSubscriber::new(), NoSubscriber::new()].map(Dispatch::new));
+
+/// Tells a subscriber of what happens on this thread, until the guard goes.
+pub(crate) fn subscribe(subscriber: impl Into<Dispatch>) -> DefaultGuard {
+    LazyLock::force(&OTHERS);
+    dispatcher::set_default(&subscriber.into())
+}
+
 /// Keeps the lines that are written on this thread, as JSON.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -138,7 +155,7 @@ impl Lines {
     pub(crate) fn keep(&self, most: LevelFilter) -> DefaultGuard {
         let lines = tracing_subscriber::fmt().json().flatten_event(true).without_time();
         let lines = lines.with_max_level(most).with_writer(self.clone());
-        tracing::dispatcher::set_default(&lines.finish().into())
+        subscribe(lines.finish())
     }
 
     pub(crate) fn text(&self) -> String {

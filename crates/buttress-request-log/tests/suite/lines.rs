@@ -15,7 +15,7 @@ use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tracing::{Instrument, Level, Metadata, Subscriber, info_span, level_filters::LevelFilter, span};
 
-use crate::common::{Lines, Records, Script, Step, answer, drain, get, poll, script};
+use crate::common::{Lines, Records, Script, Step, answer, drain, get, poll, script, subscribe};
 
 const OUT_OF_CREDITS: ProblemCode = ProblemCode::new("out_of_credits");
 
@@ -214,21 +214,20 @@ impl Subscriber for Fragile {
 
 #[test]
 fn what_panics_while_a_line_is_written_does_not_harm_the_request() {
-    tracing::subscriber::with_default(Fragile, || {
-        let answered = service_fn(|_: Request<()>| std::future::ready(Ok::<_, Infallible>(ok())));
-        let run = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut body = run.block_on(RequestLogLayer::new().layer(answered).oneshot(get())).unwrap().into_body();
-        assert!(poll(&mut body).is_ready());
+    let _guard = subscribe(Fragile);
+    let answered = service_fn(|_: Request<()>| std::future::ready(Ok::<_, Infallible>(ok())));
+    let run = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut body = run.block_on(RequestLogLayer::new().layer(answered).oneshot(get())).unwrap().into_body();
+    assert!(poll(&mut body).is_ready());
 
-        // Not even while another panic is under way, where a second one would end the process.
-        let layer = RequestLogLayer::new().on_request(|_| panic!("in the hook"));
-        let pending = service_fn(|_: Request<()>| std::future::pending::<Result<Response<Script>, ()>>());
-        let panic = catch_unwind(AssertUnwindSafe(|| {
-            let _future = layer.layer(pending).call(get());
-            panic!("the first");
-        }));
-        assert_eq!(*panic.unwrap_err().downcast::<&str>().unwrap(), "the first");
-    });
+    // Not even while another panic is under way, where a second one would end the process.
+    let layer = RequestLogLayer::new().on_request(|_| panic!("in the hook"));
+    let pending = service_fn(|_: Request<()>| std::future::pending::<Result<Response<Script>, ()>>());
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let _future = layer.layer(pending).call(get());
+        panic!("the first");
+    }));
+    assert_eq!(*panic.unwrap_err().downcast::<&str>().unwrap(), "the first");
 }
 
 #[test]

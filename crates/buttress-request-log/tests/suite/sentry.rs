@@ -20,7 +20,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tracing::{Instrument, error, info, info_span, warn};
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::common::drain;
+use crate::common::{drain, subscribe};
 
 type Answer = Result<Response<Full<&'static [u8]>>, &'static str>;
 
@@ -45,14 +45,13 @@ fn captured(level_by: fn(&Record) -> tracing::Level, answer: fn() -> Answer) -> 
     // Sentry's spans would throw away at each poll what breadcrumbs came since the last one.
     let subscriber = tracing_subscriber::registry().with(sentry_tracing::layer().span_filter(|_| false));
     sentry::test::with_captured_events(|| {
-        tracing::subscriber::with_default(subscriber, || {
-            let hub = Arc::new(Hub::new_from_top(Hub::current()));
-            hub.configure_scope(|scope| scope.set_tag("correlation_id", "abc-1"));
-            let asked = layer.layer(handler).oneshot(request).instrument(info_span!("request"));
-            let run = runtime::Builder::new_current_thread().build().unwrap();
-            let asked = run_to_its_end(|| run.block_on(async { asked.bind_hub(hub.clone()).await }));
-            asked.into_iter().for_each(|response| Hub::run(hub.clone(), || drain(&mut response.into_body())));
-        });
+        let _guard = subscribe(subscriber);
+        let hub = Arc::new(Hub::new_from_top(Hub::current()));
+        hub.configure_scope(|scope| scope.set_tag("correlation_id", "abc-1"));
+        let asked = layer.layer(handler).oneshot(request).instrument(info_span!("request"));
+        let run = runtime::Builder::new_current_thread().build().unwrap();
+        let asked = run_to_its_end(|| run.block_on(async { asked.bind_hub(hub.clone()).await }));
+        asked.into_iter().for_each(|response| Hub::run(hub.clone(), || drain(&mut response.into_body())));
     })
 }
 
@@ -126,14 +125,13 @@ fn the_line_of_a_failure_is_an_error_with_its_fields_and_breadcrumbs() {
 fn the_line_of_a_calm_request_is_a_breadcrumb_of_what_comes_next() {
     let events = sentry::test::with_captured_events(|| {
         let subscriber = tracing_subscriber::registry().with(sentry_tracing::layer());
-        tracing::subscriber::with_default(subscriber, || {
-            let calm = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::new(&b"fine"[..]))) });
-            let mut request = Request::new(());
-            request.extensions_mut().insert::<CorrelationId>("abc-1".parse().unwrap());
-            let run = runtime::Builder::new_current_thread().build().unwrap();
-            drain(&mut run.block_on(RequestLogLayer::new().layer(calm).oneshot(request)).unwrap().into_body());
-            error!("job_failed");
-        });
+        let _guard = subscribe(subscriber);
+        let calm = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::new(&b"fine"[..]))) });
+        let mut request = Request::new(());
+        request.extensions_mut().insert::<CorrelationId>("abc-1".parse().unwrap());
+        let run = runtime::Builder::new_current_thread().build().unwrap();
+        drain(&mut run.block_on(RequestLogLayer::new().layer(calm).oneshot(request)).unwrap().into_body());
+        error!("job_failed");
     });
     let event = one(events);
     let line = crumb(&event, "request_finished");
