@@ -77,7 +77,7 @@ where
     }
 }
 
-/// Judges what is not the usual case.
+/// Judges what is not the usual case. It takes the answer in pieces, so that the usual one need not have an address.
 #[inline(never)]
 fn judge<B: http_body::Body, E>(
     permit: &mut Permit,
@@ -90,6 +90,7 @@ fn judge<B: http_body::Body, E>(
     Poll::Ready(Ok(answer.map(|body| ResponseBody::passed(body, reading))))
 }
 
+/// Answers in place of the inner service.
 #[cold]
 #[inline(never)]
 fn refuse<B, E>(refused: Option<Box<Refused>>) -> Poll<Result<Response<ResponseBody<B>>, E>> {

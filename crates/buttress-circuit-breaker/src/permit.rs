@@ -70,10 +70,11 @@ impl Permit {
 
     /// Leaves it to the body, if the head of an answer says success and nothing more has to be known: the usual case.
     ///
-    /// It calls nothing that could panic: then nobody needs the answer at an address meanwhile, and it is moved once.
+    /// It calls nothing that may panic, so that the answer need not lie in memory meanwhile and is moved once.
     #[inline]
     pub(crate) fn read_on<B: Body>(&mut self, verdict: Option<Verdict>, answer: &Response<B>) -> Option<Reading> {
-        let rules = self.lane.as_ref()?.rules();
+        let Some(lane) = &self.lane else { return Some(Reading::default()) };
+        let rules = lane.rules();
         let usual = verdict.is_none()
             && rules.slow_after.is_none()
             && answer.extensions().is_empty()

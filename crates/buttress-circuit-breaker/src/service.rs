@@ -129,7 +129,8 @@ where
 
 /// Lets a call in, or says what to answer in its place. A closed circuit takes no lock.
 ///
-/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
+/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial. Always inlined: the
+/// request is looked at where it is.
 #[inline(always)]
 fn enter<B>(circuit: &Circuit, asked: bool, request: &Request<B>) -> Result<Permit, Box<Refused>> {
     let lane = circuit.lane();
