@@ -1,4 +1,5 @@
 use std::{
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -63,12 +64,15 @@ where
         // A reader that trusts Content-Length never polls for the final `None`.
         let ended = matches!(polled, Poll::Ready(None)) || body.is_end_stream();
         watched.went_well();
-        if let Poll::Ready(Some(Err(_))) = polled {
+        // Judging does not panic, and would leak the frame if it did: so there is nothing to clean up, and the frame is
+        // not moved for the sake of it.
+        let polled = ManuallyDrop::new(polled);
+        if let Poll::Ready(Some(Err(_))) = *polled {
             reading.fail();
         } else if ended {
             reading.end();
         }
-        polled
+        ManuallyDrop::into_inner(polled)
     }
 
     #[inline]
