@@ -11,8 +11,9 @@ use crate::{
 /// They are counted in one word: the bucket and the generation that it counts for, a flag, and the count. A thread adds
 /// to it only while bucket and generation are its own and the flag is down; whoever holds the circuit's lock takes the
 /// counts out. Whatever is not added goes through the lock, and so does every call while the flag is up.
+// With the counts before it, two cache lines, of which only the second is written to: as with lanes, that is enough.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(align(64))]
 pub(crate) struct Stripe {
     standing: AtomicU64,
     successes: AtomicU64,
