@@ -59,6 +59,14 @@ pub(super) fn groups() -> Vec<Group> {
             ],
         ),
         Group::new(
+            "retry, a read with an extension of somebody else that works",
+            [
+                Case::new(BARE, || call(server(), get_extended)),
+                Case::new("buttress", || call(RetryLayer::new().layer(server()), get_extended)),
+                Case::new("tower, with backoff and budget", || call(of_tower().layer(server()), get_extended)),
+            ],
+        ),
+        Group::new(
             "retry, a write that is sent once",
             [
                 Case::new(BARE, || call(server(), post)),
@@ -121,6 +129,16 @@ fn to_be_sent(method: Method, body: Bytes) -> Call {
 
 fn get() -> Call {
     to_be_sent(Method::GET, Bytes::new())
+}
+
+/// What a handler may have put there, and the kit knows nothing of.
+#[derive(Clone)]
+struct Foreign(#[allow(dead_code, reason = "nobody reads it")] u64);
+
+fn get_extended() -> Call {
+    let mut call = get();
+    call.extensions_mut().insert(Foreign(7));
+    call
 }
 
 fn post() -> Call {

@@ -1,4 +1,5 @@
 use std::{
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -6,7 +7,7 @@ use std::{
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::trial::Permit;
+use crate::reading::Reading;
 
 pin_project! {
     /// The body of an answer, which judges its call when it ends; or the body of a refusal.
@@ -20,15 +21,27 @@ pin_project! {
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
-        inner: buttress_core::Body<B>,
-        permit: Permit,
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    #[derive(Debug)]
+    enum Kind<B> {
+        Passed { #[pin] body: B, reading: Reading },
+        Refusal { #[pin] body: buttress_core::Body<B> },
     }
 }
 
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(inner: buttress_core::Body<B>, permit: Permit) -> Self {
-        Self { inner, permit }
+    pub(crate) fn passed(body: B, reading: Reading) -> Self {
+        Self { kind: Kind::Passed { body, reading } }
+    }
+
+    pub(crate) fn refusal(body: buttress_core::Body<B>) -> Self {
+        Self { kind: Kind::Refusal { body } }
     }
 }
 
@@ -42,27 +55,39 @@ where
 
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut this = self.project();
-        let watched = this.permit.watch();
-        let polled = this.inner.as_mut().poll_frame(cx);
+        let (mut body, reading) = match self.project().kind.project() {
+            KindProj::Passed { body, reading } => (body, reading),
+            KindProj::Refusal { body } => return body.poll_frame(cx),
+        };
+        let watched = reading.watch();
+        let polled = body.as_mut().poll_frame(cx);
         // A reader that trusts Content-Length never polls for the final `None`.
-        let ended = matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream();
+        let ended = matches!(polled, Poll::Ready(None)) || body.is_end_stream();
         watched.went_well();
-        if let Poll::Ready(Some(Err(_))) = polled {
-            this.permit.fail();
+        // Judging does not panic, and would leak the frame if it did: so there is nothing to clean up, and the frame is
+        // not moved for the sake of it.
+        let polled = ManuallyDrop::new(polled);
+        if let Poll::Ready(Some(Err(_))) = *polled {
+            reading.fail();
         } else if ended {
-            this.permit.end();
+            reading.end();
         }
-        polled
+        ManuallyDrop::into_inner(polled)
     }
 
     #[inline]
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match &self.kind {
+            Kind::Passed { body, .. } => body.is_end_stream(),
+            Kind::Refusal { body } => body.is_end_stream(),
+        }
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.kind {
+            Kind::Passed { body, .. } => body.size_hint(),
+            Kind::Refusal { body } => body.size_hint(),
+        }
     }
 }

@@ -56,13 +56,13 @@ impl Machine {
             self.go(State::HalfOpen, Cause::OpenTimeOver, None, now, events);
         }
         match self.state {
-            State::Closed | State::Disabled | State::MetricsOnly => Entry::Admit(self.ticket(0)),
+            State::Closed | State::Disabled | State::MetricsOnly => Entry::Admit(self.standing()),
             State::Open => Entry::Refuse(Some(self.trips.until() - now)),
             State::ForcedOpen => Entry::Refuse(None),
             State::HalfOpen => {
                 let lapses = now.saturating_add(self.rules.trial_lease);
                 let trial = self.trials.admit(now, self.rules.trials, lapses);
-                trial.map_or(Entry::Refuse(None), |trial| Entry::Admit(self.ticket(trial)))
+                trial.map_or(Entry::Refuse(None), |trial| Entry::Admit(Ticket::of_trial(trial)))
             }
         }
     }
@@ -84,18 +84,20 @@ impl Machine {
     /// Takes the result of a call; `None` says nothing. Whether it still counted.
     pub(crate) fn settle(&mut self, ticket: Ticket, sample: Option<Sample>, now: Nanos, events: &mut Events) -> bool {
         self.lapse(now, events);
-        if ticket.generation != self.generation {
+        if let Some(trial) = ticket.trial() {
+            return self.settle_trial(trial, sample, now, events);
+        }
+        if ticket != self.standing() {
             return false;
         }
         match (self.state, sample) {
-            (State::HalfOpen, sample) => self.settle_trial(ticket.trial, sample, now, events),
             (State::Closed | State::MetricsOnly, Some(sample)) => {
                 self.record(sample, now);
                 self.judge(now, events);
                 true
             }
             (State::Closed | State::MetricsOnly, None) => true,
-            (State::Open | State::ForcedOpen | State::Disabled, _) => false,
+            (State::Open | State::HalfOpen | State::ForcedOpen | State::Disabled, _) => false,
         }
     }
 
@@ -150,6 +152,11 @@ impl Machine {
         self.generation
     }
 
+    /// How it stands, which is the right to a call that is let in now and is no trial.
+    pub(crate) fn standing(&self) -> Ticket {
+        Ticket::new(self.generation, self.state)
+    }
+
     pub(crate) fn bucket(&self) -> u64 {
         self.results.bucket()
     }
@@ -169,10 +176,6 @@ impl Machine {
 
     pub(crate) fn trials_running(&self, now: Nanos) -> u64 {
         self.trials.running(now)
-    }
-
-    fn ticket(&self, trial: u64) -> Ticket {
-        Ticket { generation: self.generation, trial }
     }
 
     /// HalfOpen → (Open | Closed), as of the moment when its time was over.

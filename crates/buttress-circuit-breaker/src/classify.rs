@@ -66,21 +66,25 @@ where
 
 /// What each status says, asked once.
 #[derive(Clone)]
-pub(crate) struct Statuses(Box<[Verdict]>);
+pub(crate) struct Statuses(Box<[Verdict; ALL]>);
 
-/// Statuses go from 100 to 999.
-const FIRST: u16 = 100;
-const LAST: u16 = 999;
+/// Statuses go from 100 to 999: enough of a power of two, so that none is out of bounds.
+const ALL: usize = 1024;
 
 impl Statuses {
     pub(crate) fn ask(judge: impl Fn(StatusCode) -> Verdict) -> Self {
-        let all = (FIRST..=LAST).map(|code| StatusCode::from_u16(code).expect("of three digits"));
-        Self(all.map(judge).collect())
+        let mut verdicts = Box::new([Verdict::Ignore; ALL]);
+        for (code, verdict) in (0..).zip(verdicts.iter_mut()) {
+            if let Ok(status) = StatusCode::from_u16(code) {
+                *verdict = judge(status);
+            }
+        }
+        Self(verdicts)
     }
 
     #[inline]
     pub(crate) fn verdict(&self, status: StatusCode) -> Verdict {
-        self.0[usize::from(status.as_u16() - FIRST)]
+        self.0[usize::from(status.as_u16()) % ALL]
     }
 }
 

@@ -3,11 +3,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use buttress_core::Body;
-use http::Response;
+use http::{Response, response::Parts};
 use pin_project_lite::pin_project;
 
-use crate::{Classify, ResponseBody, refusal::Refused, trial::Permit};
+use crate::{Classify, ResponseBody, Verdict, permit::Permit, refusal::Refused};
 
 pin_project! {
     /// The future of a [`Breaker`](crate::Breaker).
@@ -19,18 +18,25 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, C> {
-        // `None` of a call that was refused.
         #[pin]
-        pub(crate) inner: Option<F>,
+        pub(crate) call: Call<F>,
         pub(crate) permit: Permit,
         pub(crate) classify: C,
-        pub(crate) refused: Option<Box<Refused>>,
+    }
+}
+
+pin_project! {
+    #[project = CallProj]
+    #[derive(Debug)]
+    pub(crate) enum Call<F> {
+        LetIn { #[pin] future: F },
+        Refused { refused: Option<Box<Refused>> },
     }
 }
 
 impl<F, C> ResponseFuture<F, C> {
     pub(crate) fn refused(refused: Box<Refused>, classify: C) -> Self {
-        Self { inner: None, permit: Permit::default(), classify, refused: Some(refused) }
+        Self { call: Call::Refused { refused: Some(refused) }, permit: Permit::default(), classify }
     }
 }
 
@@ -45,23 +51,49 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else {
-            let refused = this.refused.take().expect("a future is not polled again once it is done");
-            return Poll::Ready(Ok(refused.into_response().map(|body| ResponseBody::new(body, Permit::default()))));
+        let future = match this.call.project() {
+            CallProj::LetIn { future } => future,
+            CallProj::Refused { refused } => return refuse(refused.take()),
         };
         let (permit, classify) = (this.permit, this.classify);
         let watched = permit.watch();
-        let polled = inner.poll(cx);
+        let polled = future.poll(cx);
         watched.went_well();
-        Poll::Ready(match ready!(polled) {
-            Ok(answer) => {
-                permit.answer(classify.answer(&answer), &answer);
-                Ok(answer.map(|body| ResponseBody::new(Body::inner(body), permit.hand_on())))
-            }
+        let answer = match ready!(polled) {
+            Ok(answer) => answer,
             Err(error) => {
                 permit.error(classify.error(&error));
-                Err(error)
+                return Poll::Ready(Err(error));
             }
-        })
+        };
+        let verdict = classify.answer(&answer);
+        match permit.read_on(verdict, &answer) {
+            Some(reading) => Poll::Ready(Ok(answer.map(|body| ResponseBody::passed(body, reading)))),
+            None => {
+                let (head, body) = answer.into_parts();
+                judge(permit, verdict, head, body)
+            }
+        }
     }
+}
+
+/// Judges what is not the usual case. It takes the answer in pieces, so that the usual one need not have an address.
+#[inline(never)]
+fn judge<B: http_body::Body, E>(
+    permit: &mut Permit,
+    verdict: Option<Verdict>,
+    head: Parts,
+    body: B,
+) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+    let answer = Response::from_parts(head, body);
+    let reading = permit.answer(verdict, &answer);
+    Poll::Ready(Ok(answer.map(|body| ResponseBody::passed(body, reading))))
+}
+
+/// Answers in place of the inner service.
+#[cold]
+#[inline(never)]
+fn refuse<B, E>(refused: Option<Box<Refused>>) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+    let refused = refused.expect("a future is not polled again once it is done");
+    Poll::Ready(Ok(refused.into_response().map(ResponseBody::refusal)))
 }

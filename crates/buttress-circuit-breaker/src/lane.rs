@@ -1,19 +1,55 @@
-use std::sync::Arc;
+use std::{array, sync::Arc};
 
 use crate::{
+    entry::Ticket,
+    rules::Rules,
     shared::Shared,
-    sync::{lanes, thread},
+    stripe::Stripe,
+    sync::{MOST_LANES, thread},
+    window::{Nanos, Sample},
 };
 
 /// A circuit as one lane of threads holds on to it, so that its reference count is theirs alone.
+// With the counts before it, two cache lines, of which only the first is written to: those of two lanes are 128 bytes
+// apart, which is enough for processors that fetch lines in pairs.
 #[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Lane(Arc<Shared>);
+#[repr(align(64))]
+pub(crate) struct Lane {
+    stripe: Arc<Stripe>,
+    rules: Arc<Rules>,
+    shared: Arc<Shared>,
+}
 
 impl Lane {
     #[inline]
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    #[inline]
     pub(crate) fn shared(&self) -> &Shared {
-        &self.0
+        &self.shared
+    }
+
+    /// How the circuit stands.
+    #[inline]
+    pub(crate) fn standing(&self) -> Ticket {
+        self.stripe.standing()
+    }
+
+    /// Takes a success that was not slow: the usual case, which writes to nothing that other threads write to.
+    ///
+    /// `now` is the clock, if it has been read already.
+    #[inline]
+    pub(crate) fn succeed(&self, ticket: Ticket, mut now: Option<Nanos>) {
+        let mut bucket = 0;
+        if let Some(length) = self.rules.bucket {
+            let at = now.unwrap_or_else(|| self.shared.now());
+            (now, bucket) = (Some(at), at / length);
+        }
+        if !self.stripe.add(ticket, bucket) {
+            self.shared.settle(ticket, Some(Sample::SUCCESS), now);
+        }
     }
 }
 
@@ -21,13 +57,19 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) struct Lanes {
     shared: Arc<Shared>,
-    lanes: Box<[Arc<Lane>]>,
+    /// Each of them as often as it takes, so that any thread finds its own without a look at how many there are.
+    lanes: [Arc<Lane>; MOST_LANES],
 }
 
 impl Lanes {
     pub(crate) fn new(shared: Shared) -> Self {
         let shared = Arc::new(shared);
-        Self { lanes: (0..lanes()).map(|_| Arc::new(Lane(shared.clone()))).collect(), shared }
+        let lane = |stripe: &Arc<Stripe>| {
+            let (stripe, rules) = (stripe.clone(), shared.rules().clone());
+            Arc::new(Lane { stripe, rules, shared: shared.clone() })
+        };
+        let lanes: Vec<_> = shared.stripes().iter().map(lane).collect();
+        Self { lanes: array::from_fn(|thread| lanes[thread % lanes.len()].clone()), shared }
     }
 
     #[inline]
@@ -38,6 +80,6 @@ impl Lanes {
     /// The lane of this thread.
     #[inline]
     pub(crate) fn lane(&self) -> &Arc<Lane> {
-        &self.lanes[thread() & (self.lanes.len() - 1)]
+        &self.lanes[thread() % MOST_LANES]
     }
 }

@@ -19,7 +19,9 @@ mod meter;
 #[path = "no_meter.rs"]
 mod meter;
 mod open_time;
+mod permit;
 mod policy;
+mod reading;
 mod refusal;
 mod registry;
 mod rules;
@@ -31,7 +33,6 @@ mod stripe;
 mod sync;
 mod telemetry;
 mod time_window;
-mod trial;
 mod trials;
 mod trips;
 mod window;

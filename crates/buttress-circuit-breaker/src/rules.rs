@@ -36,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) hook: Option<Hook>,
     /// How long a bucket of the window lasts; `None` if it counts calls.
     pub(crate) bucket: Option<Nanos>,
+    /// Whether calls have to know when they began.
+    pub(crate) times_calls: bool,
     size: usize,
     seed: Option<u64>,
 }
@@ -69,6 +71,7 @@ impl Rules {
             initial: policy.initial,
             hook: policy.hook,
             bucket,
+            times_calls: policy.slow_calls.is_some() || matches!(policy.cancelled, Cancelled::FailureAfter(_)),
             size,
             seed: policy.seed,
         };
@@ -100,12 +103,6 @@ impl Rules {
     /// The bucket of this moment; 0 of calls.
     pub(crate) fn bucket_at(&self, now: Nanos) -> u64 {
         self.bucket.map_or(0, |length| now / length)
-    }
-
-    /// Whether calls have to know when they began.
-    #[inline]
-    pub(crate) fn times_calls(&self) -> bool {
-        self.slow_after.is_some() || self.cancelled_after.is_some()
     }
 }
 

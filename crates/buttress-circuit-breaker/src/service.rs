@@ -1,5 +1,6 @@
 use std::{
     fmt, mem,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -9,8 +10,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    Circuit, Classify, ResponseBody, ResponseFuture, State, layer::Source, refusal::Refused, registry::Registry,
-    shared::Entered, trial::Permit,
+    Circuit, Classify, ResponseBody, ResponseFuture, State, future::Call, lane::Lane, layer::Source, permit::Permit,
+    refusal::Refused, registry::Registry, shared::Entered,
 };
 
 /// The service of a [`BreakerLayer`](crate::BreakerLayer).
@@ -78,7 +79,7 @@ where
         let Self { inner, source, classify, polled: _ } = self;
         let entered = match source {
             Source::Off => Ok(Permit::default()),
-            Source::Single(circuit) => enter(circuit, asked, request.method(), request.extensions()),
+            Source::Single(circuit) => enter(circuit, asked, &request),
             Source::Keyed { registry, without_key } => {
                 return call_keyed(registry, without_key, asked, request, inner, classify);
             }
@@ -89,7 +90,7 @@ where
                 let future = inner.call(request);
                 watched.went_well();
                 // Not by a function: the future would be moved twice.
-                ResponseFuture { inner: Some(future), permit, classify: classify.clone(), refused: None }
+                ResponseFuture { call: Call::LetIn { future }, permit, classify: classify.clone() }
             }
             Err(refused) => ResponseFuture::refused(refused, classify.clone()),
         }
@@ -114,29 +115,45 @@ where
     let known = (registry.keys.find)(&parts).and_then(|key| registry.use_circuit(&key));
     let request = Request::from_parts(parts, body);
     let circuit = known.as_ref().unwrap_or(without_key);
-    match enter(circuit, asked, request.method(), request.extensions()) {
+    match enter(circuit, asked, &request) {
         Ok(mut permit) => {
             let watched = permit.watch();
             let future = inner.call(request);
             watched.went_well();
             // Not by a function: the future would be moved twice.
-            ResponseFuture { inner: Some(future), permit, classify: classify.clone(), refused: None }
+            ResponseFuture { call: Call::LetIn { future }, permit, classify: classify.clone() }
         }
         Err(refused) => ResponseFuture::refused(refused, classify.clone()),
     }
 }
 
-/// Lets a call in, or says what to answer in its place.
+/// Lets a call in, or says what to answer in its place. A closed circuit takes no lock.
 ///
-/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
-#[inline]
-fn enter(circuit: &Circuit, asked: bool, method: &Method, extensions: &Extensions) -> Result<Permit, Box<Refused>> {
-    let shared = circuit.shared();
+/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial. Always inlined: the
+/// request is looked at where it is.
+#[inline(always)]
+fn enter<B>(circuit: &Circuit, asked: bool, request: &Request<B>) -> Result<Permit, Box<Refused>> {
+    let lane = circuit.lane();
+    let standing = lane.standing();
+    if !asked || !standing.is_closed() {
+        return enter_unless_closed(lane, asked, request.method(), request.extensions());
+    }
+    note(request.extensions(), State::Closed);
+    Ok(Permit::new(lane, standing, request.method()))
+}
+
+#[inline(never)]
+fn enter_unless_closed(
+    lane: &Arc<Lane>,
+    asked: bool,
+    method: &Method,
+    extensions: &Extensions,
+) -> Result<Permit, Box<Refused>> {
+    let shared = lane.shared();
     match if asked { shared.enter() } else { shared.turn_away() } {
         Entered::Admitted(state, ticket) => {
             note(extensions, state);
-            let reads_no_body = method == Method::HEAD;
-            Ok(ticket.map_or_else(Permit::default, |ticket| Permit::new(circuit, ticket, reads_no_body)))
+            Ok(ticket.map_or_else(Permit::default, |ticket| Permit::new(lane, ticket, method)))
         }
         Entered::Refused(state, wait) => {
             note(extensions, state);

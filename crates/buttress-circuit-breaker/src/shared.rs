@@ -6,7 +6,7 @@ use crate::{
     EventKind, InvalidTransition, Origin, Snapshot, State,
     circuit::Machine,
     entry::{Entry, Ticket},
-    gate::{Gate, Word},
+    gate::Gate,
     rules::{Rules, saturating},
     stripe::Stripes,
     sync::{Mutex, lock},
@@ -44,13 +44,16 @@ impl Shared {
         telemetry.census.add(machine.state());
         let gate = Gate::new(&machine);
         let stripes = Stripes::new();
-        stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
+        stripes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
         Self { gate, stripes, rules, began: Instant::now(), telemetry, machine: Apart(Mutex::new(machine)) }
     }
 
-    #[inline]
-    pub(crate) fn rules(&self) -> &Rules {
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
         &self.rules
+    }
+
+    pub(crate) fn stripes(&self) -> &Stripes {
+        &self.stripes
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
@@ -63,20 +66,14 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.gate.word().state()
+        self.gate.standing().state()
     }
 
-    /// Lets a call in, or not. A closed circuit takes no lock and reads no clock.
-    #[inline]
+    /// Lets a call in, or not. It takes a lock only if it may be a trial.
     pub(crate) fn enter(&self) -> Entered {
-        let word = self.gate.word();
-        if word.is_closed() { admitted(State::Closed, word) } else { self.enter_unless_closed(word) }
-    }
-
-    #[inline(never)]
-    fn enter_unless_closed(&self, word: Word) -> Entered {
-        match word.state() {
-            state @ (State::Closed | State::MetricsOnly) => admitted(state, word),
+        let standing = self.gate.standing();
+        match standing.state() {
+            state @ (State::Closed | State::MetricsOnly) => Entered::Admitted(state, Some(standing)),
             State::Disabled => Entered::Admitted(State::Disabled, None),
             State::ForcedOpen => self.refuse(State::ForcedOpen, None),
             State::Open => {
@@ -114,7 +111,7 @@ impl Shared {
     /// Whether a call would be refused now. It changes nothing.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
-        !self.gate.word().is_closed() && self.refuses_unless_closed()
+        !self.gate.standing().is_closed() && self.refuses_unless_closed()
     }
 
     #[inline(never)]
@@ -124,23 +121,6 @@ impl Shared {
             State::ForcedOpen => true,
             State::Open => self.now() < self.gate.until(),
             State::HalfOpen => lock(&self.machine.0).refuses(self.now()),
-        }
-    }
-
-    /// Takes a success that was not slow: the usual case, which writes to nothing that other threads write to.
-    ///
-    /// `now` is the clock, if it has been read already.
-    #[inline]
-    pub(crate) fn succeed(&self, ticket: Ticket, mut now: Option<Nanos>) {
-        let mut bucket = 0;
-        if let Some(length) = self.rules.bucket {
-            let at = now.unwrap_or_else(|| self.now());
-            (now, bucket) = (Some(at), at / length);
-        }
-        // In a generation that trials run in, the flag is up.
-        let current = self.gate.word().generation() == ticket.generation;
-        if !current || !self.stripes.add(ticket.generation, bucket) {
-            self.settle(ticket, Some(Sample::SUCCESS), now);
         }
     }
 
@@ -199,7 +179,7 @@ impl Shared {
 
     fn publish(&self, machine: &Machine) {
         self.gate.publish(machine);
-        self.stripes.begin(machine.generation(), machine.bucket(), machine.watches_successes());
+        self.stripes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
     }
 }
 
@@ -210,11 +190,6 @@ impl Drop for Shared {
         self.telemetry.tell(successes, Vec::new());
         self.telemetry.census.remove(machine.state());
     }
-}
-
-#[inline]
-fn admitted(state: State, word: Word) -> Entered {
-    Entered::Admitted(state, Some(Ticket { generation: word.generation(), trial: 0 }))
 }
 
 fn event(sample: Option<Sample>, counted: bool) -> EventKind {

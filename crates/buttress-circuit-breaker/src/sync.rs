@@ -19,12 +19,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// However many processors there are.
+pub(crate) const MOST_LANES: usize = 32;
+
 /// How many threads can be told apart: a power of two.
 #[cfg(not(loom))]
 pub(crate) fn lanes() -> usize {
     let threads = std::thread::available_parallelism().map_or(8, usize::from);
     // Threads are numbered as they come: some more lanes, and fewer of the busy ones share one.
-    (2 * threads).next_power_of_two().clamp(4, 32)
+    (2 * threads).next_power_of_two().clamp(4, MOST_LANES)
 }
 
 #[cfg(loom)]
@@ -45,12 +48,13 @@ pub(crate) fn thread() -> usize {
     }
     // A thread that is ending has lost its number, and can do with any.
     let known = THREAD.try_with(Cell::get).unwrap_or(0);
-    if known != UNKNOWN {
-        return known;
+    #[cold]
+    fn assign() -> usize {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) % UNKNOWN;
+        let _ = THREAD.try_with(|thread| thread.set(number));
+        number
     }
-    let number = NEXT.fetch_add(1, Ordering::Relaxed) % UNKNOWN;
-    let _ = THREAD.try_with(|thread| thread.set(number));
-    number
+    if known == UNKNOWN { assign() } else { known }
 }
 
 #[cfg(loom)]

@@ -3,51 +3,121 @@
 //! They say in our own terms what the published tests of Resilience4j, gobreaker and Polly demand of theirs (CBK-1):
 //! thresholds and minima, sliding, trials, excluded calls, late results, and the transitions by hand that are legal.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use buttress_circuit_breaker::{HalfOpenEnd, OpenTime, Policy, State, TrialRule, Verdict, Window};
 use tokio::time::advance;
 
-use crate::common::{S, Stack, Then, policy, status};
+use crate::common::{S, Stack, Started, Then, policy, status};
 
 /// Runs the steps of a table and checks after each how the circuit stands.
 ///
-/// `S` a success, `F` a failure, `E` an error, `I` ignored, `L` a slow success; `+5` five seconds pass; `x` a call that
-/// is refused. After `>` stands the state: `c` closed, `o` open, `h` half open.
+/// `S` a success, `F` a failure, `E` an error, `P` a panic, `I` ignored, `L` a slow success, `LF` a slow failure; `+5` five
+/// seconds pass; `x` a call that is refused. `(` a call that goes on; of those, the one that began first ends with `)S`,
+/// and so on, and is dropped with `)-`. By hand it goes to a state with `!o`, may not with `?h`, and is reset with `!!`.
+///
+/// After `>` stands the state: `c` closed, `o` open, `h` half open, `f` forced open, `d` disabled, `m` metrics only; after
+/// `=` how many calls count, and how many of them failed.
 async fn run(policy: Policy, table: &str) {
     let stack = Stack::new(policy);
+    let mut running = VecDeque::new();
     for (number, step) in table.split_whitespace().enumerate() {
-        let at = || format!("step {number}, `{step}`, of `{table}`");
-        let (doing, expected) = step.split_once('>').unwrap_or((step, ""));
+        let at = format!("step {number}, `{step}`, of `{table}`");
+        let (step, counts) = step.split_once('=').map_or((step, None), |(step, counts)| (step, Some(counts)));
+        let (doing, state) = step.split_once('>').map_or((step, None), |(doing, state)| (doing, Some(state)));
         let before = stack.provider.calls();
-        match doing {
-            "S" => drop(stack.call(status(200)).await),
-            "F" => drop(stack.call(status(500)).await),
-            "E" => drop(stack.call(Then::Fail).await),
-            "I" => drop(stack.call(status(418)).await),
-            "L" => drop(stack.call(Then::After(3 * S, Box::new(status(200)))).await),
-            "LF" => drop(stack.call(Then::After(3 * S, Box::new(status(500)))).await),
-            "x" => assert_eq!(stack.call(status(200)).await.unwrap().status(), 503, "{}", at()),
-            pause => {
-                let time: f64 = pause.strip_prefix('+').unwrap_or_else(|| panic!("{}", at())).parse().unwrap();
-                advance(Duration::from_secs_f64(time)).await;
-            }
-        }
-        let called = !doing.starts_with('+') && doing != "x";
-        assert_eq!(stack.provider.calls() - before, usize::from(called), "calls at {}", at());
-        let state = match stack.circuit().state() {
-            State::Closed => "c",
-            State::Open => "o",
-            State::HalfOpen => "h",
-            other => panic!("{other} at {}", at()),
-        };
-        assert!(expected.is_empty() || expected == state, "{state} at {}", at());
+        carry_out(&stack, &mut running, doing, &at).await;
+        let called = doing == "(" || result(doing).is_some() || doing == "P";
+        assert_eq!(stack.provider.calls() - before, usize::from(called), "calls at {at}");
+        let snapshot = stack.circuit().snapshot();
+        assert!(state.is_none_or(|state| by_letter(state) == snapshot.state), "{} at {at}", snapshot.state);
+        let counted = format!("{}/{}", snapshot.calls, snapshot.failures);
+        assert!(counts.is_none_or(|counts| counts == counted), "{counted} at {at}");
     }
 }
 
-/// The policy of most tables, with 418 for what is ignored.
+async fn carry_out(stack: &Stack, running: &mut VecDeque<Started>, doing: &str, at: &str) {
+    if let Some(then) = result(doing) {
+        drop(stack.call(then).await);
+    } else if let Some(end) = doing.strip_prefix(')') {
+        let started = running.pop_front().unwrap_or_else(|| panic!("none goes on at {at}"));
+        match end {
+            "-" => drop(started),
+            end => drop(started.end(result(end).unwrap_or_else(|| panic!("no result at {at}"))).await),
+        }
+    } else if let Some(time) = doing.strip_prefix('+') {
+        advance(Duration::from_secs_f64(time.parse().unwrap())).await;
+    } else if let Some(state) = doing.strip_prefix('?') {
+        assert!(stack.circuit().become_state(by_letter(state)).is_err(), "{at}");
+    } else {
+        match doing {
+            "x" => assert_eq!(stack.call(status(200)).await.unwrap().status(), 503, "{at}"),
+            "(" => running.push_back(stack.start()),
+            "P" => {
+                let mut call = pin!(stack.call(Then::Panic));
+                let poll = || call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+                assert!(catch_unwind(AssertUnwindSafe(poll)).is_err(), "{at}");
+            }
+            "!!" => stack.circuit().reset(),
+            by_hand => {
+                let state = by_hand.strip_prefix('!').unwrap_or_else(|| panic!("unknown {at}"));
+                stack.circuit().become_state(by_letter(state)).unwrap();
+            }
+        }
+    }
+}
+
+/// How a call ends, if this is a call that ends at once.
+fn result(letter: &str) -> Option<Then> {
+    Some(match letter {
+        "S" => status(200),
+        "F" => status(500),
+        "E" => Then::Fail,
+        "I" => status(418),
+        "L" => Then::After(3 * S, Box::new(status(200))),
+        "LF" => Then::After(3 * S, Box::new(status(500))),
+        _ => return None,
+    })
+}
+
+fn by_letter(letter: &str) -> State {
+    match letter {
+        "c" => State::Closed,
+        "o" => State::Open,
+        "h" => State::HalfOpen,
+        "f" => State::ForcedOpen,
+        "d" => State::Disabled,
+        "m" => State::MetricsOnly,
+        other => panic!("no state is called {other}"),
+    }
+}
+
+/// The policy of most tables.
 fn usual() -> Policy {
-    policy().statuses(|status| match status.as_u16() {
+    with_ignored(policy())
+}
+
+/// As Resilience4j tests its own: half of five calls, four trials, rates for all of them, five seconds open.
+fn of_resilience4j() -> Policy {
+    let window = Window::time(60 * S);
+    let policy = Policy::new(window).minimum_calls(5).slow_calls(2 * S, 0.5).trials(4).trial_rule(TrialRule::Rates);
+    with_ignored(policy.open_for(5 * S))
+}
+
+/// As gobreaker tests its own: three fifths of three calls, three trials, ninety seconds open.
+fn of_gobreaker() -> Policy {
+    with_ignored(Policy::new(Window::time(30 * S)).minimum_calls(3).failure_rate(0.6).trials(3).open_for(90 * S))
+}
+
+/// With 418 for what is ignored.
+fn with_ignored(policy: Policy) -> Policy {
+    policy.statuses(|status| match status.as_u16() {
         418 => Verdict::Ignore,
         500.. => Verdict::Failure,
         _ => Verdict::Success,
@@ -182,5 +252,54 @@ tables! {
         "F F F F>o +10 F>o +19 x +1 F>o +39 x +1 F>o +39 x +1 S>h S>c F F F F>o +39 x +1 S S>c"
         "F F F F>o +10 F>o +20 S S>c +20 F F F F>o +9 x +1 S>h"
         "F F F F>o +10 F>o +20 S S>c +19 F F F F>o +39 x +1 S>h"
+    }
+    // CBK-1: what the tests of Resilience4j's state machine ask, of calls
+    calls_as_of_resilience4j(of_resilience4j()) {
+        "F>c=1/1 F>c=2/2 F>c=3/3 S>c=4/3 S>o x x"
+        "LF>c L>c F>c S>c=4/2 L>o x"
+        "!o>o x +3 x>o +3 S>h=1/0"
+        "!o !h>h=0/0 F>h=1/1 F>h S>h F>o x"
+        "!o !h L>h L>h L>h S>o x"
+        "!o !h=0/0 F>h S>h S>h=3/1 S>c=0/0 S>c=1/0"
+        "!o !h S>h=1/0 S>h=2/0 S>h=3/0 I>h=3/0 F>c=0/0"
+        "!o !h I>h I>h I>h I>h=0/0 S>h S>h S>h=3/0 S>c=0/0"
+    }
+    // CBK-1, CBK-5, CBK-6: and of trials at once, and those of an earlier time
+    trials_as_of_resilience4j(of_resilience4j()) {
+        "!o !h ( ( ( ( x x )->h ( x"
+        "!o !h ( ( ( ( x x !o x !h ( ( ( ( x x )F>h )F>h )S>h )->h=0/0 )S )S )S>h=3/0 )S>c"
+        "!o !h ( ( ( ( )F>h )F>h )I>h=2/2 )S>h S>o"
+        "!o !h ( ( )S>h=1/0 ( ( x )F x )S>h=3/1 )S>c"
+    }
+    // CBK-1, CBK-12: and by hand
+    by_hand_as_of_resilience4j(of_resilience4j()) {
+        "S F=2/1 !!>c=0/0"
+        "!o>o !!>c=0/0 S>c=1/0"
+        "S S=2/0 !!>c=0/0"
+        "!d>d S F F F F F F>d=0/0 !c>c F F F F>c F>o"
+        "!f>f x +6 x +1000 x>f=0/0 !c>c S=1/0"
+        "?h>c F F F F>c F>o"
+        "S S=2/0 !m>m=0/0 F=1/1 F=2/2 F=3/3 S=4/3 S>m=5/3 F>m=6/4 ?o ?h>m !c>c=0/0"
+        "!m F F F F F>m=5/5 !f>f x !m>m=0/0 !d>d S>d=0/0"
+    }
+    // CBK-1, CBK-11: the second time is longer
+    waiting_as_of_resilience4j(of_resilience4j().open_for(OpenTime::growing(5 * S, 300 * S))) {
+        "!o x +3 x>o +3 S>h !o +6 x>o +5 S>h"
+    }
+    // CBK-1, CBK-7, CBK-9: what gobreaker's ask; but for its interval, which is cut where ours slides
+    as_of_gobreaker(of_gobreaker()) {
+        "S F S F S F S F S F>c=10/5 +29 S>c +1 F>c=2/1 S>c F>c=4/2 F>o=0/0 x x"
+        "S F F>o +89 x +1 S>h S>h=2/0 ( x )S>c=0/0"
+        "( F F F>o +90 S S S>c=0/0 )F>c=0/0"
+        "( F F F>o )S>o=0/0 x"
+        "( S +31 )S>c=1/0"
+        "P>c=1/1 P P>o x +90 P>o x +90 S S S>c"
+    }
+    // CBK-1: what Polly's ask: results that come late change nothing, whatever they are
+    as_of_polly(Policy::new(Window::time(30 * S)).failure_rate(0.1).minimum_calls(2).open_for(5 * S).trials(1)) {
+        "( ( F>c F>o )S>o )F>o x +5 ( x )S>c"
+        "( ( F F>o +5 ( )F>h )S>h x )F>o +4 x +1 S>c"
+        "!f>f x +5 x +5 x !c>c S S>c"
+        "F>c !c>c F>o +5 ( x )->h ( x )S>c"
     }
 }

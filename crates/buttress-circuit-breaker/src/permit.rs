@@ -1,0 +1,202 @@
+use std::{mem, sync::Arc};
+
+use buttress_core::Problem;
+use http::{Method, Response, header::CONTENT_TYPE};
+use http_body::Body;
+
+use crate::{
+    JudgeAt, Verdict,
+    entry::Ticket,
+    lane::Lane,
+    reading::Reading,
+    rules::Rules,
+    window::{Nanos, Sample},
+};
+
+/// A call that was let in, trial or not, until the head of its answer. Dropped before that, it gives its place back.
+///
+/// What is not the usual case takes a permit apart and goes elsewhere with the pieces: a permit is not much code then,
+/// and whatever holds one can be kept in registers.
+#[derive(Debug, Default)]
+pub(crate) struct Permit {
+    /// `None` once it is judged, and where nothing is counted.
+    lane: Option<Arc<Lane>>,
+    ticket: Ticket,
+    start: Start,
+}
+
+/// When a call began, in nanoseconds, above a bit that says that there will be no body.
+#[derive(Clone, Copy, Debug, Default)]
+struct Start(u64);
+
+impl Start {
+    #[inline]
+    fn new(began: Nanos, method: &Method) -> Self {
+        // For 292 years.
+        Self(began << 1 | u64::from(method == Method::HEAD))
+    }
+
+    #[inline]
+    fn reads_no_body(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    #[inline]
+    fn lasted(self, now: Nanos) -> Nanos {
+        now.saturating_sub(self.0 >> 1)
+    }
+
+    #[inline]
+    fn is_slow(self, rules: &Rules, now: Nanos) -> bool {
+        rules.slow_after.is_some_and(|limit| self.lasted(now) > limit)
+    }
+}
+
+/// A part of the inner service is running. If this is dropped by its panic, the call has failed (CBK-9).
+pub(crate) struct Watched<'a>(&'a mut Permit);
+
+impl Permit {
+    #[inline]
+    pub(crate) fn new(lane: &Arc<Lane>, ticket: Ticket, method: &Method) -> Self {
+        let began = if lane.rules().times_calls { lane.shared().now() } else { 0 };
+        Self { lane: Some(lane.clone()), ticket, start: Start::new(began, method) }
+    }
+
+    /// Looks after a part of the inner service while it runs.
+    #[inline]
+    pub(crate) fn watch(&mut self) -> Watched<'_> {
+        Watched(self)
+    }
+
+    /// Leaves it to the body, if the head of an answer says success and nothing more has to be known: the usual case.
+    ///
+    /// It calls nothing that may panic, so that the answer need not lie in memory meanwhile and is moved once.
+    #[inline]
+    pub(crate) fn read_on<B: Body>(&mut self, verdict: Option<Verdict>, answer: &Response<B>) -> Option<Reading> {
+        let Some(lane) = &self.lane else { return Some(Reading::default()) };
+        let rules = lane.rules();
+        let usual = verdict.is_none()
+            && rules.slow_after.is_none()
+            && answer.extensions().is_empty()
+            && rules.statuses.verdict(answer.status()) == Verdict::Success
+            && !self.start.reads_no_body()
+            && !answer.body().is_end_stream()
+            && rules.bodies == JudgeAt::End
+            && (rules.event_streams == JudgeAt::End || answer.body().size_hint().exact().is_some());
+        if usual { self.lane.take().map(|lane| Reading::new(lane, self.ticket, false)) } else { None }
+    }
+
+    /// Judges by the head of an answer, or leaves it to the body.
+    #[inline]
+    pub(crate) fn answer<B: Body>(&mut self, verdict: Option<Verdict>, answer: &Response<B>) -> Reading {
+        let Some(lane) = &self.lane else { return Reading::default() };
+        let rules = lane.rules();
+        let now = rules.slow_after.map(|_| lane.shared().now());
+        let slow = now.is_some_and(|now| self.start.is_slow(rules, now));
+        let verdict = verdict.unwrap_or_else(|| by_status(rules, answer));
+        let goes_on = verdict == Verdict::Success && self.goes_on(rules, answer);
+        let Some(lane) = self.lane.take() else { return Reading::default() };
+        if goes_on {
+            return Reading::new(lane, self.ticket, slow);
+        }
+        match verdict {
+            Verdict::Success if !slow => lane.succeed(self.ticket, now),
+            Verdict::Success => settle(lane, self.ticket, Some(Sample { slow, ..Sample::SUCCESS }), now),
+            Verdict::Failure => settle(lane, self.ticket, Some(Sample { failed: true, slow, local: false }), now),
+            Verdict::Ignore => settle(lane, self.ticket, None, now),
+        }
+        Reading::default()
+    }
+
+    /// Judges by an error that came in place of an answer.
+    #[inline]
+    pub(crate) fn error(&mut self, verdict: Option<Verdict>) {
+        if let Some(lane) = self.lane.take() {
+            error(lane, self.ticket, self.start, verdict.unwrap_or(Verdict::Failure));
+        }
+    }
+
+    /// Whether the body of an answer has something to say yet.
+    #[inline]
+    fn goes_on<B: Body>(&self, rules: &Rules, answer: &Response<B>) -> bool {
+        !self.start.reads_no_body() && !answer.body().is_end_stream() && judged_at(rules, answer) == JudgeAt::End
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        // Nearly always it was judged before.
+        if let Some(lane) = self.lane.take() {
+            cancelled(lane, self.ticket, self.start);
+        }
+    }
+}
+
+impl Watched<'_> {
+    /// It did not panic.
+    #[inline]
+    pub(crate) fn went_well(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Watched<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.error(Some(Verdict::Failure));
+    }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) fn settle(lane: Arc<Lane>, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
+    lane.shared().settle(ticket, sample, now);
+}
+
+/// An error came in place of an answer, or a panic.
+#[cold]
+#[inline(never)]
+fn error(lane: Arc<Lane>, ticket: Ticket, start: Start, verdict: Verdict) {
+    let now = lane.shared().now();
+    let slow = start.is_slow(lane.rules(), now);
+    let sample = match verdict {
+        Verdict::Success => Some(Sample { slow, ..Sample::SUCCESS }),
+        Verdict::Failure => Some(Sample { failed: true, slow, local: true }),
+        Verdict::Ignore => None,
+    };
+    settle(lane, ticket, sample, Some(now));
+}
+
+/// The call was dropped: what it is goes by the time it had waited.
+#[cold]
+#[inline(never)]
+fn cancelled(lane: Arc<Lane>, ticket: Ticket, start: Start) {
+    let (now, rules) = (lane.shared().now(), lane.rules());
+    let failed = rules.cancelled_after.is_some_and(|after| start.lasted(now) >= after);
+    let slow = start.is_slow(rules, now);
+    settle(lane, ticket, failed.then_some(Sample { failed, slow, local: true }), Some(now));
+}
+
+#[inline]
+fn by_status<B>(rules: &Rules, answer: &Response<B>) -> Verdict {
+    let extensions = answer.extensions();
+    // What a layer of our own answered says nothing about the service behind it.
+    let own = || extensions.get::<Problem>().is_some_and(|problem| problem.layer().is_some());
+    if !extensions.is_empty() && own() { Verdict::Ignore } else { rules.statuses.verdict(answer.status()) }
+}
+
+#[inline]
+fn judged_at<B: Body>(rules: &Rules, answer: &Response<B>) -> JudgeAt {
+    // No event stream knows its length: most answers need not be asked for their type.
+    let is_stream = || {
+        let kind = answer.headers().get(CONTENT_TYPE);
+        kind.is_some_and(|kind| starts_with_ignoring_case(kind.as_bytes(), b"text/event-stream"))
+    };
+    let may_stream = rules.bodies != rules.event_streams && answer.body().size_hint().exact().is_none();
+    if may_stream && is_stream() { rules.event_streams } else { rules.bodies }
+}
+
+fn starts_with_ignoring_case(text: &[u8], start: &[u8]) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
+}
