@@ -16,8 +16,8 @@ use crate::{
     in_flight::Permit,
     key::{Key, OwnedKey},
     limit::{Concurrent, Kind, Rate},
-    memory::Table,
     refusal::Names,
+    table::Table,
     telemetry,
 };
 

@@ -6,7 +6,7 @@ use crate::{
     Act, Asks, Decision, Failure, RateStore,
     core::{Core, Term},
     key::OwnedKey,
-    memory::Table,
+    table::Table,
     telemetry,
 };
 

@@ -122,6 +122,12 @@ impl<'a, L> Asks<'a, L> {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Ask<'a, L>> + Clone {
         self.list[..self.len].iter().map(|ask| ask.as_ref().expect("the first `len` places are taken"))
     }
+
+    /// All of them, and then nothing.
+    #[inline]
+    pub(crate) fn list(&self) -> &[Option<Ask<'a, L>>; MOST_LIMITS] {
+        &self.list
+    }
 }
 
 impl<L> Default for Asks<'_, L> {
