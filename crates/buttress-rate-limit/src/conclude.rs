@@ -7,12 +7,13 @@ use std::{
 
 use crate::{
     Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Refused, Wait,
-    core::{Gathered, Term},
-    fields::{FEW, Told, Written},
+    fields::{Told, Written},
+    gather::{Gathered, Term},
     judge::Judge,
     key::OwnedKey,
     refusal::{Names, Refusal, Why},
     telemetry,
+    value::FEW,
 };
 
 impl<St: RateStore> Judge<'_, St> {
@@ -80,17 +81,24 @@ impl<St: RateStore> Judge<'_, St> {
     }
 
     /// The same after a decision for which there is nothing else to say.
+    #[inline]
     pub(crate) fn write_simple(
         &self,
         decision: &Decision,
         gathered: &Gathered<'_, St::Limit>,
         places: &[Told],
     ) -> Written {
-        let all = gathered.asks.len() == self.core.limits.len() && self.core.limits.len() <= FEW;
+        let (asks, limits) = (&gathered.asks, &self.core.limits);
         match &self.core.policy {
-            Some(policy) if all && self.settings.fields == Fields::Draft => {
-                let told = gathered.rates().enumerate().map(|(i, term)| self.told(decision, i, term));
-                Written::few(policy.clone(), told)
+            // As many asks as limits: one about each, in their order.
+            Some(policy)
+                if asks.len() == limits.len() && limits.len() <= FEW && self.settings.fields == Fields::Draft =>
+            {
+                let standings = asks.iter().zip(limits).enumerate().rev();
+                Written::few(
+                    policy.clone(),
+                    standings.map(|(i, (ask, armed))| (&armed.name, decision.standing(i, ask.quota))),
+                )
             }
             _ => {
                 let (terms, len) = gathered.terms();

@@ -22,9 +22,14 @@ impl Latch {
     /// Takes it. All that was written before the last [`release`](Self::release) can be seen then.
     #[inline]
     pub(crate) fn take(&self) {
-        if self.0.swap(TAKEN, Ordering::Acquire) != FREE {
+        if !self.try_take() {
             self.wait();
         }
+    }
+
+    #[inline]
+    fn try_take(&self) -> bool {
+        self.0.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     #[inline]
@@ -32,11 +37,11 @@ impl Latch {
         self.0.store(FREE, Ordering::Release);
     }
 
-    /// Only looks as long as it is taken: looking does not take the line of the cache away from who has it.
+    /// To look first does not take the line of the cache away from who has it.
     #[cold]
     fn wait(&self) {
         let mut looks = 0;
-        while self.0.load(Ordering::Relaxed) != FREE || self.0.swap(TAKEN, Ordering::Acquire) != FREE {
+        while self.0.load(Ordering::Relaxed) != FREE || !self.try_take() {
             pause(looks);
             looks += 1;
         }

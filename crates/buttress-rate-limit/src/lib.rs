@@ -12,6 +12,7 @@ mod fallback;
 mod fields;
 mod forwarded;
 mod future;
+mod gather;
 mod gcra;
 mod hash;
 mod head;
@@ -40,6 +41,7 @@ mod tab;
 mod table;
 mod telemetry;
 mod throttle;
+mod value;
 mod waiting;
 
 pub use advice::{Advice, ToldLimit, ToldPolicy};
