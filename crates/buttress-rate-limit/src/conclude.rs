@@ -53,7 +53,7 @@ impl<St: RateStore> Judge<'_, St> {
             found.add(limit.name, limit.reason, wait, term.enforced);
         }
         if let Some(shadow) = found.shadow {
-            telemetry::tell(&Refused::new(shadow, true, None), self.settings);
+            self.core.tell(&Refused::new(shadow, true, None), self.settings);
         }
         let written = self.write(decision, terms, told);
         if decision.granted() {
@@ -61,7 +61,7 @@ impl<St: RateStore> Judge<'_, St> {
         }
         let (names, reason) = found.violated.unwrap_or((Names::default(), Reason::Quota));
         let wait = (!found.never).then(|| self.with_jitter(found.wait));
-        telemetry::tell(&Refused::new(names, false, wait), self.settings);
+        self.core.tell(&Refused::new(names, false, wait), self.settings);
         let why = wait.map_or(Why::Never { names }, |wait| Why::Limits { names, reason, wait });
         Err(Box::new(Refusal::new(why, written, head, self.settings)))
     }

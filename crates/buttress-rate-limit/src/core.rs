@@ -5,11 +5,14 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 
 use crate::{
-    Failure, InvalidLimits, Limit, MemoryStore, RateStore, Standing, Table, Wait,
+    Failure, InvalidLimits, Limit, MemoryStore, RateStore, Refused, Standing, Table, Wait,
     fields::{self, Told},
     hash::Hasher,
     key::Key,
     limit::Kind,
+    meter::Meter,
+    settings::Settings,
+    telemetry,
     value::Name,
 };
 
@@ -32,6 +35,7 @@ pub(crate) struct Armed<L> {
     pub(crate) limit: Limit,
     /// As fields have it.
     pub(crate) name: Name,
+    meter: Meter,
     pub(crate) buckets: L,
     pub(crate) local: Option<Arc<Table>>,
 }
@@ -42,6 +46,7 @@ impl<St: RateStore> Core<St> {
         let local = MemoryStore::default();
         let limits = limits.into_iter().map(|limit| Armed {
             name: Name::new(limit.name),
+            meter: Meter::new(limit.name),
             buckets: store.open(limit.name),
             local: (limit.failure == Failure::Local).then(|| local.open(limit.name)),
             limit,
@@ -50,6 +55,16 @@ impl<St: RateStore> Core<St> {
         let settles = limits.iter().any(|armed| armed.limit.settle_with().is_some());
         let policy = policy(&limits);
         Ok(Self { limits, store, local, ramp: Hasher::new(), settles, policy })
+    }
+
+    /// Limits refused a request, or would have.
+    pub(crate) fn tell(&self, refused: &Refused, settings: &Settings) {
+        for name in refused.limits() {
+            if let Some(armed) = self.limits.iter().find(|armed| armed.limit.name == *name) {
+                armed.meter.refused(refused.shadow);
+            }
+        }
+        telemetry::tell(refused, settings);
     }
 
     /// Whether a request with this key is refused by it, or only told.

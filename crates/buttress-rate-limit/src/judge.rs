@@ -142,11 +142,11 @@ impl<St: RateStore> Judge<'_, St> {
 
     fn without_places(&self, places: &Places, head: &Head<'_>) -> Option<Verdict<St>> {
         if let Some(shadow) = places.shadow {
-            telemetry::tell(&Refused::new(shadow, true, None), self.settings);
+            self.core.tell(&Refused::new(shadow, true, None), self.settings);
         }
         let (names, reason) = places.full?;
         let wait = self.with_jitter(Duration::from_secs(1));
-        telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
+        self.core.tell(&Refused::new(names, false, Some(wait)), self.settings);
         let written = Written::of(self.settings.fields, None, &places.told);
         Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
     }

@@ -65,4 +65,7 @@ pub use shared_quota::SharedQuota;
 pub use store::{Act, Ask, Asks, Decision, MOST_LIMITS, RateStore, Reply};
 pub use tab::Tab;
 pub use table::Table;
+#[cfg(loom)]
+#[doc(hidden)]
+pub use throttle::model;
 pub use throttle::{Throttle, ThrottleFuture, ThrottleLayer};

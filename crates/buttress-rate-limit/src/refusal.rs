@@ -148,8 +148,7 @@ fn limits(names: &Names, reason: Reason, wait: Duration) -> Problem {
 }
 
 fn violated(problem: Problem, names: &Names) -> Problem {
-    let list: Vec<&str> = names.list().to_vec();
-    problem.details([("violated-policies", list)].into_iter().collect())
+    problem.detail("violated-policies", names.list())
 }
 
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
