@@ -1,6 +1,6 @@
 //! The limits of a layer.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -14,6 +14,7 @@ use crate::{
     settings::Settings,
     telemetry,
     value::Name,
+    which::{Names, Which},
 };
 
 /// Limits in their store.
@@ -57,14 +58,12 @@ impl<St: RateStore> Core<St> {
         Ok(Self { limits, store, local, ramp: Hasher::new(), settles, policy })
     }
 
-    /// Limits refused a request, or would have.
-    pub(crate) fn tell(&self, refused: &Refused, settings: &Settings) {
-        for name in refused.limits() {
-            if let Some(armed) = self.limits.iter().find(|armed| armed.limit.name == *name) {
-                armed.meter.refused(refused.shadow);
-            }
-        }
-        telemetry::tell(refused, settings);
+    /// These limits refused a request, or would have: their names.
+    pub(crate) fn tell(&self, which: Which, shadow: bool, wait: Option<Duration>, settings: &Settings) -> Names {
+        which.of(&self.limits).for_each(|armed| armed.meter.refused(shadow));
+        let names = Names::of(which, &self.limits);
+        telemetry::tell(&Refused::new(names, shadow, wait), settings);
+        names
     }
 
     /// Whether a request with this key is refused by it, or only told.

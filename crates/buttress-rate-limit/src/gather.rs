@@ -9,8 +9,8 @@ use crate::{
     in_flight::Permit,
     key::{Key, OwnedKey},
     limit::{Concurrent, Kind, Rate},
-    refusal::Names,
     telemetry,
+    which::Which,
 };
 
 /// What a request asks of limits, and the places that it has taken already.
@@ -32,9 +32,9 @@ pub(crate) struct Places {
     permits: Vec<Permit>,
     pub(crate) told: Vec<Told>,
     /// Limits that have no place left.
-    pub(crate) full: Option<(Names, Reason)>,
+    pub(crate) full: Option<(Which, Reason)>,
     /// Limits that would have none left, if they were enforced.
-    pub(crate) shadow: Option<Names>,
+    pub(crate) shadow: Which,
 }
 
 /// What is told of places, if there are any.
@@ -92,7 +92,7 @@ impl<St: RateStore> Core<St> {
         let found = limit.key.key(head);
         match (&found, &limit.kind) {
             (Ok(Some(key)), Kind::Rate(rate)) => self.ask_rate(index, armed, rate, key, head, gathered),
-            (Ok(Some(key)), Kind::Concurrent(concurrent)) => self.enter(limit, concurrent, key, head, gathered),
+            (Ok(Some(key)), Kind::Concurrent(concurrent)) => self.enter(index, concurrent, key, head, gathered),
             (Ok(None), _) => {}
             (Err(error), _) => return Err(*error),
         }
@@ -127,12 +127,13 @@ impl<St: RateStore> Core<St> {
     /// Takes a place of a concurrency limit, or notes that there is none.
     fn enter(
         &self,
-        limit: &Limit,
+        index: usize,
         concurrent: &Concurrent,
         key: &Key<'_>,
         head: &Head<'_>,
         gathered: &mut Gathered<'_, St::Limit>,
     ) {
+        let limit = &self.limits[index].limit;
         let most = Limit::places(concurrent, head);
         let enforced = self.is_enforced(limit, key);
         let permit = concurrent.in_flight.enter(key, if enforced { most } else { u32::MAX });
@@ -140,11 +141,11 @@ impl<St: RateStore> Core<St> {
         let places = gathered.places.get_or_insert_default();
         places.told.push(Told::concurrent(limit.name, concurrent.most, most.saturating_sub(count)));
         if !enforced && count > most {
-            places.shadow.get_or_insert_default().push(limit.name);
+            places.shadow.add(index);
         }
         match permit {
             Some(permit) => places.permits.push(permit),
-            None => places.full.get_or_insert((Names::default(), limit.reason)).0.push(limit.name),
+            None => places.full.get_or_insert((Which::NONE, limit.reason)).0.add(index),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Refused, Reply, Tab,
+    Decision, Fields, Head, MOST_LIMITS, RateStore, Reply, Tab,
     core::Core,
     fields::Written,
     gather::{self, Gathered, Places, Term},
@@ -15,6 +15,7 @@ use crate::{
     refusal::{Refusal, Why},
     settings::Settings,
     telemetry,
+    which::Which,
 };
 
 /// A request that may go on, and what goes with its answer.
@@ -57,7 +58,7 @@ impl<St: RateStore> Judge<'_, St> {
         let mut gathered = Gathered::new();
         if let Err(error) = self.core.gather(head, &mut gathered) {
             telemetry::no_key(&error);
-            return self.refuse(Why::NoKey(error), Written::default(), head);
+            return self.refuse(Why::NoKey(error), head);
         }
         if let Some(refusal) = self.without_asking(&gathered, head) {
             return refusal;
@@ -135,25 +136,26 @@ impl<St: RateStore> Judge<'_, St> {
     #[inline]
     fn without_asking(&self, gathered: &Gathered<'_, St::Limit>, head: &Head<'_>) -> Option<Verdict<St>> {
         if gathered.failed {
-            return Some(self.refuse(Why::Store, Written::default(), head));
+            return Some(self.refuse(Why::Store, head));
         }
         self.without_places(gathered.places.as_deref()?, head)
     }
 
     fn without_places(&self, places: &Places, head: &Head<'_>) -> Option<Verdict<St>> {
-        if let Some(shadow) = places.shadow {
-            self.core.tell(&Refused::new(shadow, true, None), self.settings);
+        if places.shadow != Which::NONE {
+            self.core.tell(places.shadow, true, None, self.settings);
         }
-        let (names, reason) = places.full?;
+        let (which, reason) = places.full?;
         let wait = self.with_jitter(Duration::from_secs(1));
-        self.core.tell(&Refused::new(names, false, Some(wait)), self.settings);
+        let names = self.core.tell(which, false, Some(wait), self.settings);
         let written = Written::of(self.settings.fields, None, &places.told);
-        Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
+        let why = Why::Limits { reason, wait };
+        Some(Verdict::Refuse(Box::new(Refusal::new(why, names.list(), written, head, self.settings))))
     }
 
     #[cold]
-    fn refuse(&self, why: Why, written: Written, head: &Head<'_>) -> Verdict<St> {
-        Verdict::Refuse(Box::new(Refusal::new(why, written, head, self.settings)))
+    fn refuse(&self, why: Why, head: &Head<'_>) -> Verdict<St> {
+        Verdict::Refuse(Box::new(Refusal::new(why, &[], Written::default(), head, self.settings)))
     }
 
     fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {

@@ -43,6 +43,7 @@ mod telemetry;
 mod throttle;
 mod value;
 mod waiting;
+mod which;
 
 pub use advice::{Advice, ToldLimit, ToldPolicy};
 pub use body::ResponseBody;

@@ -20,8 +20,11 @@ pub(crate) struct Name {
 /// The longest of them: `, "` and `"` are four.
 const NAME: usize = LONGEST_NAME + 4 + 4;
 
+/// The longest number.
+const DIGITS: usize = 20;
+
 /// The longest member: two parameters of twenty digits, or the longer text of concurrency.
-const MEMBER: usize = NAME + 2 * (3 + 20);
+const MEMBER: usize = NAME + 2 * (3 + DIGITS);
 
 /// A value under way: as long as so many of the longest members make it.
 pub(crate) struct Line<const MEMBERS: usize> {
@@ -70,16 +73,17 @@ impl<const MEMBERS: usize> Line<MEMBERS> {
     /// A parameter.
     #[inline]
     pub(crate) fn number<const N: usize>(&mut self, parameter: &[u8; N], number: u64) {
-        let mut left = number;
+        let (mut digits, mut first, mut left) = ([0; DIGITS], DIGITS, number);
         while left >= 100 {
-            self.text(&PAIRS[(left % 100) as usize]);
+            first -= 2;
+            digits[first..first + 2].copy_from_slice(&PAIRS[(left % 100) as usize]);
             left /= 100;
         }
-        let [tens, ones] = PAIRS[(left % 100) as usize];
-        self.text(&[ones]);
-        if left >= 10 {
-            self.text(&[tens]);
-        }
+        first -= 2;
+        digits[first..first + 2].copy_from_slice(&PAIRS[(left % 100) as usize]);
+        // As with names: zeros before the number are written over.
+        self.text(&digits);
+        self.start += first + usize::from(left < 10);
         self.text(parameter);
     }
 
