@@ -1,6 +1,7 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    hash::Hash,
     hint::black_box,
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
@@ -50,6 +51,10 @@ pub(super) fn groups() -> Vec<Group> {
                 Case::new("buttress, told", || refused_by_ours(Fields::Draft)),
                 Case::new("tower_governor", refused_by_theirs),
             ],
+        ),
+        Group::new(
+            "rate limit, the decision about user and address",
+            [Case::new("buttress", both), Case::new("governor, twice", both_of_governor)],
         ),
         Group::new(
             "rate limit, the decision to refuse",
@@ -106,6 +111,8 @@ fn a_thousand(mut operation: Operation, warm: u64) -> Operation {
 #[derive(Clone)]
 struct User(&'static str);
 
+const ALICE: &str = "key:alice-of-the-editors";
+
 /// So much that no run ever uses it up.
 fn plenty() -> Quota {
     "1000000/s burst 4000000000".parse().expect("a quota")
@@ -117,7 +124,7 @@ fn hardly_any() -> Quota {
 
 fn asked() -> Asked {
     let mut request = request();
-    request.extensions_mut().insert(User("key:alice-of-the-editors"));
+    request.extensions_mut().insert(User(ALICE));
     request
 }
 
@@ -216,11 +223,34 @@ fn decide(store: &MemoryStore, limit: &<MemoryStore as RateStore>::Limit, number
     let _ = black_box(decision);
 }
 
+/// What the layer asks of its store for a user at an address: two keys, one clock, one decision.
+fn both() -> Operation {
+    let store = MemoryStore::default();
+    let (user, address, quota) = (store.open("user"), store.open("address"), plenty());
+    Box::new(move || {
+        let take = Act::Take { cost: 1, enforced: true };
+        let mut asks = Asks::new();
+        asks.push(&user, Key::text(black_box(ALICE)), quota, take);
+        asks.push(&address, Key::network(black_box(addr(7)), 64), quota, take);
+        let Reply::Now(decision) = store.decide(&asks) else { panic!("memory answers at once") };
+        let _ = black_box(decision);
+    })
+}
+
+/// Two limiters, the second of which takes even if the first refuses.
+fn both_of_governor() -> Operation {
+    let (users, addresses) = (limiter::<String>(1_000_000_000), limiter::<IpAddr>(1_000_000_000));
+    Box::new(move || {
+        let _ = black_box(users.check_key(&black_box(ALICE).to_owned()));
+        let _ = black_box(addresses.check_key(&black_box(addr(7))));
+    })
+}
+
 fn addr(number: u64) -> IpAddr {
     Ipv4Addr::from_bits(u32::try_from(number).expect("an address")).into()
 }
 
-fn limiter(burst: u32) -> DefaultKeyedRateLimiter<IpAddr> {
+fn limiter<K: Clone + Eq + Hash>(burst: u32) -> DefaultKeyedRateLimiter<K> {
     let quota = if burst == 1 {
         governor::Quota::with_period(Duration::from_secs(86_400)).expect("a quota")
     } else {

@@ -7,7 +7,7 @@ use buttress_core::Body;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::in_flight::Permit;
+use crate::gather::Places;
 
 pin_project! {
     /// The body of an answer: the inner one, or that of a refusal.
@@ -18,23 +18,24 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         inner: Body<B>,
-        permits: Vec<Permit>,
+        // Apart, since most answers have none.
+        places: Option<Box<Places>>,
     }
 }
 
 impl<B> ResponseBody<B> {
     #[inline]
     pub(crate) fn plain(body: B) -> Self {
-        Self::passed(body, Vec::new())
+        Self::passed(body, None)
     }
 
     #[inline]
-    pub(crate) fn passed(body: B, permits: Vec<Permit>) -> Self {
-        Self { inner: Body::inner(body), permits }
+    pub(crate) fn passed(body: B, places: Option<Box<Places>>) -> Self {
+        Self { inner: Body::inner(body), places }
     }
 
     pub(crate) fn refused(body: Body<B>) -> Self {
-        Self { inner: body, permits: Vec::new() }
+        Self { inner: body, places: None }
     }
 }
 
@@ -50,9 +51,8 @@ where
         let mut this = self.project();
         let polled = this.inner.as_mut().poll_frame(cx);
         // A reader that trusts Content-Length never polls for the final `None`.
-        let ended = matches!(polled, Poll::Ready(None | Some(Err(_)))) || this.inner.is_end_stream();
-        if ended && !this.permits.is_empty() {
-            this.permits.clear();
+        if this.places.is_some() && (matches!(polled, Poll::Ready(None | Some(Err(_)))) || this.inner.is_end_stream()) {
+            *this.places = None;
         }
         polled
     }

@@ -6,13 +6,15 @@ use std::{
 };
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Refused, Wait,
-    core::{Gathered, Term},
-    fields::{FEW, Told, Written},
+    Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Wait,
+    fields::{Told, Written},
+    gather::{Gathered, Term},
     judge::Judge,
     key::OwnedKey,
-    refusal::{Names, Refusal, Why},
+    refusal::{Refusal, Why},
     telemetry,
+    value::FEW,
+    which::Which,
 };
 
 impl<St: RateStore> Judge<'_, St> {
@@ -31,7 +33,10 @@ impl<St: RateStore> Judge<'_, St> {
                 telemetry::store_failed(error.as_ref().map(|error| error as &dyn std::error::Error));
                 match self.core.without_store(terms, key) {
                     Some((terms, decision)) => self.conclude(&decision, &terms, told, head),
-                    None => Err(Box::new(Refusal::new(Why::Store, Written::default(), head, self.settings))),
+                    None => {
+                        let written = Written::default();
+                        Err(Box::new(Refusal::new(Why::Store, &[], written, head, self.settings)))
+                    }
                 }
             }
         }
@@ -47,22 +52,22 @@ impl<St: RateStore> Judge<'_, St> {
     ) -> Result<Written, Box<Refusal>> {
         let mut found = Found::default();
         for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
-            let limit = &self.core.limits[usize::from(term.index)].limit;
+            let index = usize::from(term.index);
             let wait = decision.standing(i, term.quota).wait(term.cost);
-            found.add(limit.name, limit.reason, wait, term.enforced);
+            found.add(index, self.core.limits[index].limit.reason, wait, term.enforced);
         }
-        if let Some(shadow) = found.shadow {
-            telemetry::tell(&Refused::new(shadow, true, None), self.settings);
+        if found.shadow != Which::NONE {
+            self.core.tell(found.shadow, true, None, self.settings);
         }
         let written = self.write(decision, terms, told);
         if decision.granted() {
             return Ok(written);
         }
-        let (names, reason) = found.violated.unwrap_or((Names::default(), Reason::Quota));
         let wait = (!found.never).then(|| self.with_jitter(found.wait));
-        telemetry::tell(&Refused::new(names, false, wait), self.settings);
-        let why = wait.map_or(Why::Never { names }, |wait| Why::Limits { names, reason, wait });
-        Err(Box::new(Refusal::new(why, written, head, self.settings)))
+        let names = self.core.tell(found.violated, false, wait, self.settings);
+        let reason = found.reason.unwrap_or(Reason::Quota);
+        let why = wait.map_or(Why::Never, |wait| Why::Limits { reason, wait });
+        Err(Box::new(Refusal::new(why, names.list(), written, head, self.settings)))
     }
 
     /// The fields of an answer: of rates first, then of places.
@@ -80,17 +85,24 @@ impl<St: RateStore> Judge<'_, St> {
     }
 
     /// The same after a decision for which there is nothing else to say.
+    #[inline]
     pub(crate) fn write_simple(
         &self,
         decision: &Decision,
         gathered: &Gathered<'_, St::Limit>,
         places: &[Told],
     ) -> Written {
-        let all = gathered.asks.len() == self.core.limits.len() && self.core.limits.len() <= FEW;
+        let (asks, limits) = (&gathered.asks, &self.core.limits);
         match &self.core.policy {
-            Some(policy) if all && self.settings.fields == Fields::Draft => {
-                let told = gathered.rates().enumerate().map(|(i, term)| self.told(decision, i, term));
-                Written::few(policy.clone(), told)
+            // As many asks as limits: one about each, in their order.
+            Some(policy)
+                if asks.len() == limits.len() && limits.len() <= FEW && self.settings.fields == Fields::Draft =>
+            {
+                let standings = asks.iter().zip(limits).enumerate().rev();
+                Written::few(
+                    policy.clone(),
+                    standings.map(|(i, (ask, armed))| (&armed.name, decision.standing(i, ask.quota))),
+                )
             }
             _ => {
                 let (terms, len) = gathered.terms();
@@ -119,8 +131,10 @@ impl<St: RateStore> Judge<'_, St> {
 /// What does not fit.
 #[derive(Default)]
 struct Found {
-    violated: Option<(Names, Reason)>,
-    shadow: Option<Names>,
+    violated: Which,
+    shadow: Which,
+    /// Of the first that is violated.
+    reason: Option<Reason>,
     /// The longest.
     wait: Duration,
     /// Whether no wait helps.
@@ -128,12 +142,13 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, name: &'static str, reason: Reason, wait: Wait, enforced: bool) {
+    fn add(&mut self, index: usize, reason: Reason, wait: Wait, enforced: bool) {
         if !enforced {
-            self.shadow.get_or_insert_default().push(name);
+            self.shadow.add(index);
             return;
         }
-        self.violated.get_or_insert((Names::default(), reason)).0.push(name);
+        self.violated.add(index);
+        self.reason.get_or_insert(reason);
         match wait {
             Wait::Never => self.never = true,
             Wait::For(time) => self.wait = self.wait.max(time),

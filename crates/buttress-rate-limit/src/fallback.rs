@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Act, Asks, Decision, Failure, RateStore,
-    core::{Core, Term},
-    key::OwnedKey,
-    memory::Table,
-    telemetry,
+    Act, Asks, Decision, Failure, RateStore, core::Core, gather::Term, key::OwnedKey, table::Table, telemetry,
 };
 
 impl<St: RateStore> Core<St> {

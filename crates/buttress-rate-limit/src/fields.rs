@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{MOST_LIMITS, Quota, Standing, Wait};
+use crate::{
+    MOST_LIMITS, Quota, Standing, Wait,
+    value::{FEW, Line, Name},
+};
 
 /// `RateLimit-Policy`.
 pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -40,7 +43,7 @@ pub(crate) struct Written {
 }
 
 /// What the fields say of one limit.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
     pub(crate) name: &'static str,
     pub(crate) most: u64,
@@ -69,6 +72,8 @@ impl Told {
     }
 }
 
+const SECOND: u64 = 1_000_000_000;
+
 /// Whole seconds, rounded up.
 pub(crate) fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
@@ -82,17 +87,24 @@ impl Written {
         }
         let draft = || {
             let policy = known.cloned().unwrap_or_else(|| policy(told));
-            (policy, state::<MOST_LIMITS>(told.iter().copied()))
+            (policy, state(told))
         };
         let draft = matches!(fields, Fields::Draft | Fields::Both).then(draft);
         let legacy = matches!(fields, Fields::Legacy | Fields::Both).then(|| Box::new(legacy(told)));
         Self { draft, legacy }
     }
 
-    /// The fields of the draft for at most [`FEW`] limits, whose policy was written before: what most answers carry.
+    /// The fields of the draft for at most [`FEW`] rates, whose policy was written before: what most answers carry. From
+    /// the last to the first, as a line is written.
     #[inline]
-    pub(crate) fn few(policy: HeaderValue, told: impl Iterator<Item = Told>) -> Self {
-        Self { draft: Some((policy, state::<FEW>(told))), legacy: None }
+    pub(crate) fn few<'a>(policy: HeaderValue, told: impl Iterator<Item = (&'a Name, Standing)>) -> Self {
+        let mut line = Line::<FEW>::new();
+        for (name, standing) in told {
+            line.number(b";t=", standing.next_nanos().div_ceil(SECOND));
+            line.number(b";r=", u64::from(standing.remaining()));
+            line.name(name);
+        }
+        Self { draft: Some((policy, line.value())), legacy: None }
     }
 
     /// Adds to what is there, from another layer for instance: the fields are lists.
@@ -114,27 +126,26 @@ impl Written {
 /// `"user";q=60;w=60, "streams";q=10;qu="concurrent-requests"`
 pub(crate) fn policy(told: &[Told]) -> HeaderValue {
     let mut line = Line::<MOST_LIMITS>::new();
-    for (i, told) in told.iter().enumerate() {
-        line.name(i, told.name);
-        line.parameter(b";q=", told.most);
+    for told in told.iter().rev() {
         match told.window {
-            Some(window) => line.parameter(b";w=", window),
+            Some(window) => line.number(b";w=", window),
             None => line.text(b";qu=\"concurrent-requests\""),
         }
+        line.number(b";q=", told.most);
+        line.name(&Name::new(told.name));
     }
     line.value()
 }
 
 /// `"user";r=19;t=1, "streams";r=9`
-#[inline]
-fn state<const MEMBERS: usize>(told: impl Iterator<Item = Told>) -> HeaderValue {
-    let mut line = Line::<MEMBERS>::new();
-    for (i, told) in told.enumerate() {
-        line.name(i, told.name);
-        line.parameter(b";r=", told.remaining);
+fn state(told: &[Told]) -> HeaderValue {
+    let mut line = Line::<MOST_LIMITS>::new();
+    for told in told.iter().rev() {
         if told.window.is_some() {
-            line.parameter(b";t=", told.more_in);
+            line.number(b";t=", told.more_in);
         }
+        line.number(b";r=", told.remaining);
+        line.name(&Name::new(told.name));
     }
     line.value()
 }
@@ -144,81 +155,10 @@ fn legacy(told: &[Told]) -> [HeaderValue; 3] {
     [tightest.most, tightest.remaining, tightest.more_in].map(HeaderValue::from)
 }
 
-/// So many limits that a line about them is soon made.
-pub(crate) const FEW: usize = 4;
-
-/// The longest name of a limit.
-pub(crate) const LONGEST_NAME: usize = 32;
-
-/// The numbers below a hundred, with two digits each.
-const PAIRS: [[u8; 2]; 100] = {
-    let (mut pairs, mut number) = ([[0; 2]; 100], 0_u8);
-    while number < 100 {
-        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
-        number += 1;
-    }
-    pairs
-};
-
-/// A field value under way: as long as so many of the longest names and numbers make it.
-struct Line<const MEMBERS: usize> {
-    bytes: [[u8; LONGEST_NAME + 64]; MEMBERS],
-    len: usize,
-}
-
-impl<const MEMBERS: usize> Line<MEMBERS> {
-    #[inline]
-    fn new() -> Self {
-        Self { bytes: [[0; LONGEST_NAME + 64]; MEMBERS], len: 0 }
-    }
-
-    /// Of a length that the compiler knows, so that it needs no call.
-    #[inline]
-    fn text<const N: usize>(&mut self, text: &[u8; N]) {
-        *self.bytes.as_flattened_mut()[self.len..].first_chunk_mut().expect("there is room for the longest line") =
-            *text;
-        self.len += N;
-    }
-
-    #[inline]
-    fn slice(&mut self, text: &[u8]) {
-        self.bytes.as_flattened_mut()[self.len..][..text.len()].copy_from_slice(text);
-        self.len += text.len();
-    }
-
-    fn name(&mut self, nth: usize, name: &str) {
-        if nth > 0 {
-            self.text(b", ");
-        }
-        self.text(b"\"");
-        self.slice(name.as_bytes());
-        self.text(b"\"");
-    }
-
-    #[inline]
-    fn parameter(&mut self, name: &[u8; 3], number: u64) {
-        self.text(name);
-        let len = number.checked_ilog10().map_or(1, |log| log as usize + 1);
-        let place = &mut self.bytes.as_flattened_mut()[self.len..][..len];
-        self.len += len;
-        let (first, pairs) = place.as_rchunks_mut::<2>();
-        let left = pairs.iter_mut().rev().fold(number, |left, pair| {
-            *pair = PAIRS[(left % 100) as usize];
-            left / 100
-        });
-        if let [digit] = first {
-            *digit = b'0' + u8::try_from(left).expect("what is left is one digit");
-        }
-    }
-
-    fn value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.bytes.as_flattened()[..self.len]).expect("names and digits are ASCII")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::LONGEST_NAME;
 
     fn told(name: &'static str, quota: &str, debt: Duration) -> Told {
         let quota = quota.parse().unwrap();
@@ -262,15 +202,6 @@ mod tests {
     #[test]
     fn a_window_below_a_second_is_one() {
         assert!(written(Fields::Draft, &[told("a", "5/100ms", Duration::ZERO)])[0].1.ends_with(";w=1"));
-    }
-
-    #[test]
-    fn numbers_of_every_length_are_written_whole() {
-        let powers = (0..20).map(|digits| 10_u64.pow(digits)).flat_map(|power| [power - 1, power, power + 1]);
-        for number in powers.chain([7, 42, 105, u64::from(u32::MAX), u64::MAX]) {
-            let told = Told { remaining: number, ..Told::concurrent("a", 1, 1) };
-            assert_eq!(written(Fields::Draft, &[told])[1].1, format!("\"a\";r={number}"));
-        }
     }
 
     #[test]

@@ -10,9 +10,9 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    Answer, RateStore, Reply, ResponseBody,
+    Answer, RateStore, Reply, ResponseBody, Tab,
     core::Core,
-    in_flight::Permit,
+    gather::Places,
     judge::{Pass, Pending},
     refusal::Refusal,
     settings::Settings,
@@ -48,7 +48,7 @@ pin_project! {
         Waiting { waiting: Pin<Box<Waiting<S, ReqB, St>>> },
         Plain { #[pin] future: S::Future },
         Called { #[pin] future: S::Future, pass: Option<Pass<St>> },
-        Settling { settling: Pin<Box<Settling<St>>>, response: Option<(S::Response, Vec<Permit>)> },
+        Settling { settling: Pin<Box<Settling<St>>>, response: Option<(S::Response, Option<Box<Places>>)> },
     }
 }
 
@@ -92,63 +92,69 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.as_mut().project().state.project() {
+            StateProj::Plain { future } => {
+                return match future.poll(cx) {
+                    Poll::Ready(Ok(response)) => Poll::Ready(Ok(response.map(ResponseBody::plain))),
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Pending => Poll::Pending,
+                };
+            }
+            StateProj::Called { future, pass } => {
+                let mut response = ready!(future.poll(cx))?;
+                let Pass { written, places, tab } = pass.take().expect("polled after completion");
+                written.write(response.headers_mut());
+                match tab.and_then(|tab| settle(&tab, &response)) {
+                    None => return Poll::Ready(Ok(response.map(|body| ResponseBody::passed(body, places)))),
+                    Some(settling) => {
+                        let response = Some((response, places));
+                        self.as_mut().project().state.set(State::Settling { settling, response });
+                    }
+                }
+            }
+            StateProj::Refused { .. } | StateProj::Waiting { .. } | StateProj::Settling { .. } => {}
+        }
+        self.poll_rarely(cx)
+    }
+}
+
+impl<S, ReqB, ResB, St> ResponseFuture<S, ReqB, St>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    St: RateStore,
+{
+    /// What few requests meet, apart from what most do.
+    #[inline(never)]
+    fn poll_rarely(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         loop {
             let next = match self.as_mut().project().state.project() {
-                StateProj::Plain { future } => {
-                    return match future.poll(cx) {
-                        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response.map(ResponseBody::plain))),
-                        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                        Poll::Pending => Poll::Pending,
-                    };
-                }
                 StateProj::Refused { refusal } => {
                     let refusal = refusal.take().expect("polled after completion");
                     return Poll::Ready(Ok(refusal.into_response().map(ResponseBody::refused)));
                 }
                 StateProj::Waiting { waiting } => ready!(waiting.as_mut().poll(cx)).state,
-                StateProj::Called { future, pass } => {
-                    let response = ready!(future.poll(cx))?;
-                    let pass = pass.take().expect("polled after completion");
-                    match finish(response, pass) {
-                        Ok(response) => return Poll::Ready(Ok(response)),
-                        Err(settling) => settling,
-                    }
-                }
                 StateProj::Settling { settling, response } => {
                     ready!(settling.as_mut().poll(cx));
-                    let (response, permits) = response.take().expect("polled after completion");
-                    return Poll::Ready(Ok(response.map(|body| ResponseBody::passed(body, permits))));
+                    let (response, places) = response.take().expect("polled after completion");
+                    return Poll::Ready(Ok(response.map(|body| ResponseBody::passed(body, places))));
                 }
+                StateProj::Plain { .. } | StateProj::Called { .. } => return self.poll(cx),
             };
             self.as_mut().project().state.set(next);
         }
     }
 }
 
-/// The answer with its fields; or first what it changes about the units that were taken.
-fn finish<S, ReqB, ResB, St>(
-    mut response: Response<ResB>,
-    pass: Pass<St>,
-) -> Result<Response<ResponseBody<ResB>>, State<S, ReqB, St>>
-where
-    S: Service<Request<ReqB>, Response = Response<ResB>>,
-    St: RateStore,
-{
-    let Pass { written, permits, tab } = pass;
-    written.write(response.headers_mut());
-    let Some((reply, time)) = tab.and_then(|tab| tab.settle(&answer(&response))) else {
-        return Ok(response.map(|body| ResponseBody::passed(body, permits)));
-    };
-    match reply {
-        Reply::Later(deciding) => {
-            let settling = Box::pin(Settling::new(deciding, time));
-            Err(State::Settling { settling, response: Some((response, permits)) })
-        }
-        Reply::Now(outcome) => {
+/// What an answer changes about the units that were taken, if that takes time.
+#[inline(never)]
+fn settle<B, St: RateStore>(tab: &Tab<St>, response: &Response<B>) -> Option<Pin<Box<Settling<St>>>> {
+    match tab.settle(&answer(response))? {
+        (Reply::Later(deciding), time) => Some(Box::pin(Settling::new(deciding, time))),
+        (Reply::Now(outcome), _) => {
             if let Err(error) = outcome {
                 telemetry::store_failed(Some(&error));
             }
-            Ok(response.map(|body| ResponseBody::passed(body, permits)))
+            None
         }
     }
 }

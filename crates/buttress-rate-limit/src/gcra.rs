@@ -13,6 +13,7 @@ const DEEPEST: u64 = u64::MAX >> 3;
 /// What is missing in a bucket, as the time in which it comes back. Zero for a full one.
 ///
 /// A clock that steps back makes it longer: it grants nothing (RLM-19).
+#[inline]
 pub(crate) fn debt(full_at: u64, now: u64) -> u64 {
     full_at.saturating_sub(now)
 }
@@ -89,6 +90,7 @@ impl Standing {
 
     /// Whole units that are there.
     #[must_use]
+    #[inline]
     pub fn remaining(&self) -> u32 {
         let left = self.quota.full().saturating_sub(self.debt) / self.quota.step();
         u32::try_from(left).expect("a bucket holds no more than its burst")
@@ -103,12 +105,16 @@ impl Standing {
     /// The time until one more unit is there than [`remaining`](Self::remaining) says; zero if it is full.
     #[must_use]
     pub fn next_in(&self) -> Duration {
+        Duration::from_nanos(self.next_nanos())
+    }
+
+    #[inline]
+    pub(crate) fn next_nanos(&self) -> u64 {
         let full = self.quota.full();
-        let next = match full.checked_sub(self.debt) {
+        match full.checked_sub(self.debt) {
             Some(left) => (self.quota.step() - left % self.quota.step()).min(self.debt),
             None => self.debt - full + self.quota.step(),
-        };
-        Duration::from_nanos(next)
+        }
     }
 
     /// How long to wait for so many units. None are always there.

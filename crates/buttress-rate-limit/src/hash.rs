@@ -59,14 +59,17 @@ impl Hasher {
     }
 
     /// The same for bytes that are one block.
+    #[inline]
     fn short(&self, bytes: &[u8]) -> u64 {
         let (words, rest) = bytes.as_chunks::<8>();
         let [first, factors @ ..] = &self.factors;
         let add = |sum: u128, factor: &u128, word| sum.wrapping_add(factor.wrapping_mul(u128::from(word)));
-        let start = add(self.start, first, text(bytes));
-        let sum =
-            words.iter().zip(factors).fold(start, |sum, (word, factor)| add(sum, factor, u64::from_le_bytes(*word)));
-        high_half(if rest.is_empty() { sum } else { add(sum, &factors[words.len()], last(bytes)) })
+        let mut sum = add(self.start, first, text(bytes));
+        let mut factors = factors.iter();
+        for (word, factor) in words.iter().zip(factors.by_ref()) {
+            sum = add(sum, factor, u64::from_le_bytes(*word));
+        }
+        high_half(if rest.is_empty() { sum } else { add(sum, factors.next().expect("it is one block"), last(bytes)) })
     }
 
     #[inline]

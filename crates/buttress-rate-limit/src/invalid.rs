@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, time::Duration};
 
-use crate::{Limit, MOST_LIMITS, fields::LONGEST_NAME};
+use crate::{Limit, MOST_LIMITS, value::LONGEST_NAME};
 
 /// Limits that cannot be used together, or at all.
 #[derive(Clone, Debug, PartialEq, Eq)]

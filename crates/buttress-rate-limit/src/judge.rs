@@ -7,20 +7,21 @@ use std::{
 };
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Refused, Reply, Tab,
-    core::{Core, Gathered, Places, Term},
-    fields::{Told, Written},
-    in_flight::Permit,
+    Decision, Fields, Head, MOST_LIMITS, RateStore, Reply, Tab,
+    core::Core,
+    fields::Written,
+    gather::{self, Gathered, Places, Term},
     key::OwnedKey,
     refusal::{Refusal, Why},
     settings::Settings,
     telemetry,
+    which::Which,
 };
 
 /// A request that may go on, and what goes with its answer.
 pub(crate) struct Pass<St: RateStore> {
     pub(crate) written: Written,
-    pub(crate) permits: Vec<Permit>,
+    pub(crate) places: Option<Box<Places>>,
     pub(crate) tab: Option<Tab<St>>,
 }
 
@@ -39,8 +40,7 @@ pub(crate) struct Pending<St: RateStore> {
     terms: [Term; MOST_LIMITS],
     len: usize,
     keys: Vec<OwnedKey>,
-    told: Vec<Told>,
-    permits: Vec<Permit>,
+    places: Option<Box<Places>>,
 }
 
 /// The limits and settings of a layer.
@@ -58,7 +58,7 @@ impl<St: RateStore> Judge<'_, St> {
         let mut gathered = Gathered::new();
         if let Err(error) = self.core.gather(head, &mut gathered) {
             telemetry::no_key(&error);
-            return self.refuse(Why::NoKey(error), Written::default(), head);
+            return self.refuse(Why::NoKey(error), head);
         }
         if let Some(refusal) = self.without_asking(&gathered, head) {
             return refusal;
@@ -73,11 +73,25 @@ impl<St: RateStore> Judge<'_, St> {
             };
         }
         // A store that panics is one that fails (RLM-16).
-        match catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks))) {
-            Ok(Reply::Now(Ok(decision))) if self.is_simple(&decision) => self.pass_with(&decision, &mut gathered),
-            Ok(Reply::Now(outcome)) => self.tell(outcome.map_err(Some), &mut gathered, head),
-            Ok(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, &mut gathered))),
-            Err(_) => self.tell(Err(None), &mut gathered, head),
+        let reply = catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks)));
+        match &reply {
+            Ok(Reply::Now(Ok(decision))) if self.is_simple(decision) => self.pass_with(decision, &mut gathered),
+            _ => self.answer(reply.ok(), &mut gathered, head),
+        }
+    }
+
+    /// What the store said, if it did not panic, in full.
+    #[inline(never)]
+    fn answer(
+        &self,
+        reply: Option<Reply<St::Deciding>>,
+        gathered: &mut Gathered<'_, St::Limit>,
+        head: &Head<'_>,
+    ) -> Verdict<St> {
+        match reply {
+            Some(Reply::Now(outcome)) => self.tell(outcome.map_err(Some), gathered, head),
+            Some(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
+            None => self.tell(Err(None), gathered, head),
         }
     }
 
@@ -97,8 +111,8 @@ impl<St: RateStore> Judge<'_, St> {
     }
 
     fn pass_told(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Pass<St> {
-        let (permits, told) = gathered.take_places();
-        Pass { written: self.write_simple(decision, gathered, &told), permits, tab: None }
+        let places = gathered.places.take();
+        Pass { written: self.write_simple(decision, gathered, gather::told(places.as_deref())), places, tab: None }
     }
 
     /// What a request passes with, or is refused with.
@@ -109,11 +123,11 @@ impl<St: RateStore> Judge<'_, St> {
         head: &Head<'_>,
     ) -> Verdict<St> {
         let (terms, len) = gathered.terms();
-        let (permits, told) = gathered.take_places();
+        let places = gathered.places.take();
         let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
         let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
-        match self.read(outcome, &terms[..len], key, &told, head) {
-            Ok(written) => Verdict::Pass(self.pass(written, permits, &terms[..len], keys)),
+        match self.read(outcome, &terms[..len], key, gather::told(places.as_deref()), head) {
+            Ok(written) => Verdict::Pass(self.pass(written, places, &terms[..len], keys)),
             Err(refusal) => Verdict::Refuse(refusal),
         }
     }
@@ -122,36 +136,35 @@ impl<St: RateStore> Judge<'_, St> {
     #[inline]
     fn without_asking(&self, gathered: &Gathered<'_, St::Limit>, head: &Head<'_>) -> Option<Verdict<St>> {
         if gathered.failed {
-            return Some(self.refuse(Why::Store, Written::default(), head));
+            return Some(self.refuse(Why::Store, head));
         }
         self.without_places(gathered.places.as_deref()?, head)
     }
 
     fn without_places(&self, places: &Places, head: &Head<'_>) -> Option<Verdict<St>> {
-        if let Some(shadow) = places.shadow {
-            telemetry::tell(&Refused::new(shadow, true, None), self.settings);
+        if places.shadow != Which::NONE {
+            self.core.tell(places.shadow, true, None, self.settings);
         }
-        let (names, reason) = places.full?;
+        let (which, reason) = places.full?;
         let wait = self.with_jitter(Duration::from_secs(1));
-        telemetry::tell(&Refused::new(names, false, Some(wait)), self.settings);
+        let names = self.core.tell(which, false, Some(wait), self.settings);
         let written = Written::of(self.settings.fields, None, &places.told);
-        Some(self.refuse(Why::Limits { names, reason, wait }, written, head))
+        let why = Why::Limits { reason, wait };
+        Some(Verdict::Refuse(Box::new(Refusal::new(why, names.list(), written, head, self.settings))))
     }
 
     #[cold]
-    fn refuse(&self, why: Why, written: Written, head: &Head<'_>) -> Verdict<St> {
-        Verdict::Refuse(Box::new(Refusal::new(why, written, head, self.settings)))
+    fn refuse(&self, why: Why, head: &Head<'_>) -> Verdict<St> {
+        Verdict::Refuse(Box::new(Refusal::new(why, &[], Written::default(), head, self.settings)))
     }
 
     fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
         let (terms, len) = gathered.terms();
-        let (permits, told) = gathered.take_places();
         Pending {
             deciding: Some(deciding),
             time_out: self.core.time_out(&terms[..len]),
             keys: gathered.keys(),
-            told,
-            permits,
+            places: gathered.places.take(),
             terms,
             len,
         }
@@ -164,16 +177,16 @@ impl<St: RateStore> Judge<'_, St> {
         pending: Pending<St>,
         head: &Head<'_>,
     ) -> Result<Pass<St>, Box<Refusal>> {
-        let Pending { deciding: _, time_out: _, terms, len, keys, told, permits } = pending;
+        let Pending { deciding: _, time_out: _, terms, len, keys, places } = pending;
         let terms = &terms[..len];
-        let written = self.read(outcome, terms, |i| keys.get(i).cloned(), &told, head)?;
+        let written = self.read(outcome, terms, |i| keys.get(i).cloned(), gather::told(places.as_deref()), head)?;
         let keys = if self.keeps_tab() { keys } else { Vec::new() };
-        Ok(self.pass(written, permits, terms, keys))
+        Ok(self.pass(written, places, terms, keys))
     }
 
-    fn pass(&self, written: Written, permits: Vec<Permit>, terms: &[Term], keys: Vec<OwnedKey>) -> Pass<St> {
+    fn pass(&self, written: Written, places: Option<Box<Places>>, terms: &[Term], keys: Vec<OwnedKey>) -> Pass<St> {
         let tab = self.keeps_tab().then(|| Tab::new(self.core, terms, keys));
-        Pass { written, permits, tab }
+        Pass { written, places, tab }
     }
 
     fn keeps_tab(&self) -> bool {

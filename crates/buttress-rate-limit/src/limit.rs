@@ -258,14 +258,15 @@ impl Limit {
 
 impl Rate {
     /// The quota of every request, if there is but one.
-    pub(crate) fn fixed(&self) -> Option<Quota> {
-        match self.quota {
+    #[inline]
+    pub(crate) fn fixed(&self) -> Option<&Quota> {
+        match &self.quota {
             QuotaSource::Fixed(quota) if self.quota_by.is_none() => Some(quota),
             QuotaSource::Fixed(_) | QuotaSource::Shared(_) => None,
         }
     }
 
-    #[inline]
+    /// The quota of a request with this key.
     pub(crate) fn quota(&self, head: &Head<'_>, key: &Key<'_>) -> Quota {
         let own = self.quota_by.as_ref().and_then(|quota_by| quota_by(head, key));
         own.unwrap_or_else(|| self.quota.quota())

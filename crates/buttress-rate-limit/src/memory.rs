@@ -1,24 +1,8 @@
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    error::Error,
-    fmt,
-    future::Ready,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, convert::Infallible, error::Error, fmt, future::Ready, sync::Arc};
 
 use tokio::time::Instant;
 
-use crate::{
-    Asks, Decision, RateStore, Reply, decide,
-    hash::Hasher,
-    key::Key,
-    slots::{PLACES, Slots},
-    sync::{Mutex, MutexGuard, lock},
-};
+use crate::{Asks, Decision, RateStore, Reply, Table, decide, table::BYTES_PER_KEY};
 
 /// Buckets in the memory of this process.
 ///
@@ -28,13 +12,14 @@ use crate::{
 /// [`BYTES_PER_KEY`](Self::BYTES_PER_KEY) for each: 4 MiB by default, all of it at once, and never more, whoever comes with
 /// how many keys. A clone is the same store.
 ///
-/// Keys compete for places in small sets: the hash of a key, with random numbers of this process, picks the set, and two
-/// keys come to seven places when the store is as full as it is meant to be. Where more keys than places are active, a
+/// Keys compete for places in small sets: the hash of a key, with random numbers of this process, picks the set, and one
+/// key comes to five places when the store is as full as it is meant to be. Where more keys than places are active, a
 /// newcomer takes over the place whose bucket is full again first, *and what is missing in it*. So fresh keys, however
 /// many, neither reset anybody's bucket nor shut others out (RLM-10): newcomers begin with a few units less. There is no
-/// background task, and every decision costs the same.
+/// background task, and every decision costs the same: one line of the cache.
 ///
-/// What stands for a key is its hash of 64 bits: two keys share a bucket with a chance of 2^-64.
+/// What stands for a key is its set, and 32 more bits of its hash: with room for 65 536 keys, two keys share a bucket with
+/// a chance of 2^-48, and nobody can foresee which.
 ///
 /// # Examples
 ///
@@ -53,32 +38,9 @@ pub struct MemoryStore {
     tables: Arc<std::sync::Mutex<HashMap<Box<str>, Arc<Table>>>>,
 }
 
-/// The buckets of one limit of a [`MemoryStore`].
-pub struct Table {
-    /// Locks are taken in the order of these.
-    id: u64,
-    hasher: Hasher,
-    sets: Box<[Set]>,
-}
-
-/// As large as two lines of a cache, and beginning with one.
-#[repr(align(128))]
-struct Set(Mutex<Slots>);
-
-/// Where a key belongs.
-#[derive(Clone, Copy)]
-pub(crate) struct Spot<'a> {
-    table: &'a Table,
-    set: usize,
-    pub(crate) tag: u64,
-}
-
-/// The keys that a set is made for.
-const KEYS_PER_SET: usize = 2;
-
 impl MemoryStore {
     /// The memory of each key that there is room for.
-    pub const BYTES_PER_KEY: usize = 64;
+    pub const BYTES_PER_KEY: usize = BYTES_PER_KEY;
 
     /// The most keys that there can be room for.
     pub const MOST_KEYS: usize = 1 << 28;
@@ -140,45 +102,9 @@ impl Default for MemoryStore {
     }
 }
 
-impl Table {
-    fn new(keys: usize) -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(0);
-        let set = |_| Set(Mutex::new(Slots::default()));
-        let sets = (0..keys.div_ceil(KEYS_PER_SET)).map(set).collect();
-        Self { id: IDS.fetch_add(1, Ordering::Relaxed), hasher: Hasher::new(), sets }
-    }
-
-    #[inline]
-    pub(crate) fn spot(&self, key: &Key<'_>) -> Spot<'_> {
-        let tag = self.hasher.hash(key);
-        #[expect(clippy::cast_possible_truncation, reason = "it is below the number of sets")]
-        let set = ((u128::from(tag) * self.sets.len() as u128) >> 64) as usize;
-        Spot { table: self, set, tag }
-    }
-}
-
-impl<'a> Spot<'a> {
-    /// In which order sets are locked.
-    #[inline]
-    pub(crate) fn order(&self) -> (u64, usize) {
-        (self.table.id, self.set)
-    }
-
-    #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'a, Slots> {
-        lock(&self.table.sets[self.set].0)
-    }
-}
-
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore").field("keys", &self.keys).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("places", &(self.sets.len() * PLACES)).finish_non_exhaustive()
     }
 }
 
@@ -197,14 +123,6 @@ impl Error for InvalidCapacity {}
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    // RLM-10
-    #[test]
-    fn a_key_takes_no_more_memory_than_is_published() {
-        let table = Table::new(1_000_000);
-        assert_eq!(size_of_val(&*table.sets), 1_000_000 * MemoryStore::BYTES_PER_KEY);
-        assert!(table.sets.len() * PLACES > 3 * 1_000_000);
-    }
 
     #[test]
     fn capacities_that_cannot_be_are_refused() {

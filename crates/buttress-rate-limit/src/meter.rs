@@ -1,4 +1,4 @@
-use metrics::{SharedString, counter};
+use metrics::{Counter, Key, Label, Level, Metadata, SharedString, counter, with_recorder};
 
 use crate::Failure;
 
@@ -6,10 +6,29 @@ const REFUSED: &str = "buttress_rate_limit_refused_total";
 const THROTTLED: &str = "buttress_throttle_refused_total";
 const FAILED: &str = "buttress_rate_limit_store_failures_total";
 
-/// A request that a limit refused, or would have refused.
-pub(crate) fn refused(limit: &'static str, shadow: bool) {
-    let shadow = if shadow { "true" } else { "false" };
-    counter!(REFUSED, "limit" => SharedString::const_str(limit), "shadow" => shadow).increment(1);
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// The counters of a limit. Their names are put together and hashed once, as requests are refused when there are many.
+pub(crate) struct Meter {
+    refused: Key,
+    shadow: Key,
+}
+
+impl Meter {
+    pub(crate) fn new(limit: &'static str) -> Self {
+        let key = |shadow| {
+            Key::from_parts(REFUSED, vec![Label::new("limit", limit), Label::from_static_parts("shadow", shadow)])
+        };
+        Self { refused: key("false"), shadow: key("true") }
+    }
+
+    /// A request that the limit refused, or would have refused.
+    pub(crate) fn refused(&self, shadow: bool) {
+        let key = if shadow { &self.shadow } else { &self.refused };
+        // The recorder may be another one, or there at last.
+        let counter: Counter = with_recorder(|recorder| recorder.register_counter(key, &METADATA));
+        counter.increment(1);
+    }
 }
 
 /// A request about which a limit could not be asked (RLM-11).

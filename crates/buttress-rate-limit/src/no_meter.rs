@@ -2,7 +2,16 @@
 
 use crate::Failure;
 
-pub(crate) fn refused(_: &'static str, _: bool) {}
+pub(crate) struct Meter;
+
+impl Meter {
+    pub(crate) fn new(_: &'static str) -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "as the other one has it")]
+    pub(crate) fn refused(&self, _: bool) {}
+}
 
 pub(crate) fn failed(_: &'static str, _: Failure) {}
 

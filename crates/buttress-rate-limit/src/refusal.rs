@@ -6,7 +6,7 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 
-use crate::{Head, MOST_LIMITS, NoKey, Reason, fields::Written, settings::Settings};
+use crate::{Head, NoKey, Reason, fields::Written, settings::Settings, which::Names};
 
 const RATE_LIMITED: ProblemCode = ProblemCode::new("rate_limited");
 const OVERLOADED: ProblemCode = ProblemCode::new("overloaded");
@@ -44,31 +44,13 @@ impl Refused {
     }
 }
 
-/// Names of limits of one request.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Names {
-    list: [&'static str; MOST_LIMITS],
-    len: usize,
-}
-
-impl Names {
-    pub(crate) fn push(&mut self, name: &'static str) {
-        self.list[self.len] = name;
-        self.len += 1;
-    }
-
-    pub(crate) fn list(&self) -> &[&'static str] {
-        &self.list[..self.len]
-    }
-}
-
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Why {
     /// Limits are violated; the longest wait, with jitter.
-    Limits { names: Names, reason: Reason, wait: Duration },
+    Limits { reason: Reason, wait: Duration },
     /// It costs more than a full bucket holds.
-    Never { names: Names },
+    Never,
     /// The store failed.
     Store,
     /// There is no key.
@@ -78,22 +60,38 @@ pub(crate) enum Why {
 /// The answer to a request that is refused, before it has a body of any type.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    why: Why,
+    said: Said,
     written: Written,
-    stream: bool,
     correlation_id: Option<CorrelationId>,
 }
 
+#[derive(Debug)]
+enum Said {
+    /// To an event stream: after this time.
+    ComeBack(Duration),
+    Problem(Problem),
+}
+
 impl Refusal {
-    pub(crate) fn new(why: Why, written: Written, head: &Head<'_>, settings: &Settings) -> Self {
-        let stream = settings.is_stream(head);
-        Self { why, written, stream, correlation_id: head.extensions().get().cloned() }
+    /// With the names of the limits that are violated, if any are.
+    pub(crate) fn new(
+        why: Why,
+        names: &[&'static str],
+        written: Written,
+        head: &Head<'_>,
+        settings: &Settings,
+    ) -> Self {
+        let said = match why.wait() {
+            Some(wait) if settings.is_stream(head) => Said::ComeBack(wait),
+            _ => Said::Problem(why.problem(names).refused_by(LAYER)),
+        };
+        Self { said, written, correlation_id: head.extensions().get().cloned() }
     }
 
     pub(crate) fn into_response<B>(self) -> Response<Body<B>> {
-        let mut response = match (self.stream, self.why.wait()) {
-            (true, Some(wait)) => come_back(wait),
-            _ => self.why.problem().refused_by(LAYER).into_response(self.correlation_id.as_ref()),
+        let mut response = match self.said {
+            Said::ComeBack(wait) => come_back(wait),
+            Said::Problem(problem) => problem.into_response(self.correlation_id.as_ref()),
         };
         self.written.write(response.headers_mut());
         response
@@ -106,14 +104,14 @@ impl Why {
         match self {
             Self::Limits { wait, .. } => Some(*wait),
             Self::Store => Some(SOON),
-            Self::Never { .. } | Self::NoKey(_) => None,
+            Self::Never | Self::NoKey(_) => None,
         }
     }
 
-    fn problem(&self) -> Problem {
+    fn problem(&self, names: &[&'static str]) -> Problem {
         match self {
-            Self::Limits { names, reason, wait } => limits(names, *reason, *wait),
-            Self::Never { names } => {
+            Self::Limits { reason, wait } => violated(limits(*reason), names).retry_after(*wait),
+            Self::Never => {
                 let problem = Problem::new(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     TOO_LARGE,
@@ -136,7 +134,7 @@ impl Why {
 }
 
 /// The problem types of draft-ietf-httpapi-ratelimit-headers-10, section 5 (RLM-8).
-fn limits(names: &Names, reason: Reason, wait: Duration) -> Problem {
+fn limits(reason: Reason) -> Problem {
     let (status, code, kind, message) = match reason {
         Reason::Quota => (StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, QUOTA_EXCEEDED, "too many requests"),
         Reason::Abuse => {
@@ -144,12 +142,11 @@ fn limits(names: &Names, reason: Reason, wait: Duration) -> Problem {
         }
         Reason::Capacity => (StatusCode::SERVICE_UNAVAILABLE, OVERLOADED, REDUCED_CAPACITY, "the server is busy"),
     };
-    violated(Problem::new(status, code, message).kind(kind), names).retry_after(wait)
+    Problem::new(status, code, message).kind(kind)
 }
 
-fn violated(problem: Problem, names: &Names) -> Problem {
-    let list: Vec<&str> = names.list().to_vec();
-    problem.details([("violated-policies", list)].into_iter().collect())
+fn violated(problem: Problem, names: &[&'static str]) -> Problem {
+    problem.detail("violated-policies", names)
 }
 
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";

@@ -66,6 +66,7 @@ where
 }
 
 /// Calls the inner service with a request that may go on.
+#[inline]
 pub(crate) fn call<S, ReqB, St>(
     inner: &mut S,
     mut request: Request<ReqB>,

@@ -119,8 +119,14 @@ impl<'a, L> Asks<'a, L> {
 
     /// All of them, in order.
     #[inline]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Ask<'a, L>> + Clone {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Ask<'a, L>> + ExactSizeIterator + Clone {
         self.list[..self.len].iter().map(|ask| ask.as_ref().expect("the first `len` places are taken"))
+    }
+
+    /// All of them, and then nothing.
+    #[inline]
+    pub(crate) fn list(&self) -> &[Option<Ask<'a, L>>; MOST_LIMITS] {
+        &self.list
     }
 }
 

@@ -1,12 +1,18 @@
-//! The locks of the crate: loom's when its model checker runs, else the standard ones.
+//! The locks and atomics of the crate: loom's when its model checker runs, else the standard ones.
 
 use std::sync::PoisonError;
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64},
+};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Mutex, MutexGuard};
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64},
+};
 
 /// Locks, also after a panic elsewhere: no critical section here leaves its data half changed.
 #[inline]

@@ -6,9 +6,7 @@ use std::{
 };
 
 use crate::{
-    Act, Asks, MemoryStore, Quota, RateStore, Reply, Settlement, Standing,
-    core::{Core, Term},
-    key::OwnedKey,
+    Act, Asks, MemoryStore, Quota, RateStore, Reply, Settlement, Standing, core::Core, gather::Term, key::OwnedKey,
     limit::Answer,
 };
 

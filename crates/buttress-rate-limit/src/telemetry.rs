@@ -6,11 +6,8 @@ use tracing::{error, info, warn};
 
 use crate::{Failure, Limit, NoKey, Refused, meter, settings::Settings};
 
-/// Limits refused a request, or would have. The hook hears it too; if it panics, the answer goes on.
+/// Limits refused a request, or would have; their counters know. The hook hears it too; if it panics, the answer goes on.
 pub(crate) fn tell(refused: &Refused, settings: &Settings) {
-    for limit in refused.limits() {
-        meter::refused(limit, refused.shadow);
-    }
     let limit = refused.limits().first().copied();
     let wait_ms = refused.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     info!(limit, violated = refused.limits().len(), shadow = refused.shadow, wait_ms, "rate_limited");

@@ -1,4 +1,4 @@
-//! Decisions of the memory store, in every order that threads may take.
+//! Decisions of the memory store, and the line of a throttle, in every order that threads may take.
 //!
 //! ```sh
 //! RUSTFLAGS="--cfg loom" cargo test -p buttress-rate-limit --test loom --release
@@ -6,7 +6,16 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use buttress_rate_limit::{Act, Asks, Key, MemoryStore, Quota, RateStore, Reply};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+    time::Duration,
+};
+
+use buttress_rate_limit::{Act, Asks, Key, MemoryStore, Quota, RateStore, Reply, model::Line};
 use loom::thread;
 
 type Buckets = <MemoryStore as RateStore>::Limit;
@@ -80,5 +89,80 @@ fn refunds_and_charges_beside_each_other_are_all_counted() {
         giver.join().unwrap();
         let left = (0..5).filter(|_| decide(&store, &[(&limit, 1, ONE)], quota(4))).count();
         assert_eq!(left, 2);
+    });
+}
+
+/// Whether somebody was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A line whose only unit is taken.
+fn busy_line() -> Line {
+    let line = Line::new(quota(1));
+    assert_eq!(line.join(Duration::ZERO).unwrap_err(), true);
+    line
+}
+
+const PATIENT: Duration = Duration::from_secs(30 * 86_400);
+
+#[test]
+fn one_unit_goes_to_one_call() {
+    loom::model(|| {
+        let line = Line::new(quota(1));
+        let other = line.clone();
+        let goes = thread::spawn(move || other.join(Duration::ZERO).unwrap_err());
+        let went = line.join(Duration::ZERO).unwrap_err();
+        assert!(went != goes.join().unwrap(), "one of them, and not none");
+    });
+}
+
+#[test]
+fn who_waits_behind_one_that_leaves_is_first_or_woken() {
+    loom::model(|| {
+        let line = busy_line();
+        let (first, second) = (line.join(PATIENT).unwrap(), line.join(PATIENT).unwrap());
+        let leaver = thread::spawn(move || drop(first));
+        let woken = Arc::new(Woken::default());
+        let is_first = second.is_first(&Waker::from(Arc::clone(&woken)));
+        leaver.join().unwrap();
+        assert!(is_first || woken.0.load(Ordering::SeqCst), "it would wait for ever");
+        assert!(second.is_first(Waker::noop()));
+    });
+}
+
+#[test]
+fn two_that_leave_at_once_wake_the_one_behind_them() {
+    loom::model(|| {
+        let line = busy_line();
+        let [first, second, third] = [(); 3].map(|()| line.join(PATIENT).unwrap());
+        let woken = Arc::new(Woken::default());
+        assert!(!third.is_first(&Waker::from(Arc::clone(&woken))));
+        let leaver = thread::spawn(move || drop(first));
+        drop(second);
+        leaver.join().unwrap();
+        assert!(woken.0.load(Ordering::SeqCst), "it would wait for ever");
+        assert!(third.is_first(Waker::noop()));
+    });
+}
+
+#[test]
+fn one_that_comes_while_another_leaves_is_never_forgotten() {
+    loom::model(|| {
+        let line = busy_line();
+        let first = line.join(PATIENT).unwrap();
+        let other = line.clone();
+        let comer = thread::spawn(move || {
+            let (turn, woken) = (other.join(PATIENT).unwrap(), Arc::new(Woken::default()));
+            (turn.is_first(&Waker::from(Arc::clone(&woken))), woken, turn)
+        });
+        drop(first);
+        let (is_first, woken, _turn) = comer.join().unwrap();
+        assert!(is_first || woken.0.load(Ordering::SeqCst), "it would wait for ever");
     });
 }

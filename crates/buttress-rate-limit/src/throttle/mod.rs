@@ -3,6 +3,9 @@
 mod future;
 mod layer;
 mod line;
+#[cfg(loom)]
+#[allow(missing_docs, reason = "not there outside of models")]
+pub mod model;
 mod refusal;
 mod service;
 

@@ -1,0 +1,185 @@
+//! What the limits of a layer make of a request: the asks to its store, and places.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{
+    Act, Asks, Failure, Head, Limit, MOST_LIMITS, NoKey, Quota, RateStore, Reason,
+    core::{Armed, Core},
+    fields::Told,
+    in_flight::Permit,
+    key::{Key, OwnedKey},
+    limit::{Concurrent, Kind, Rate},
+    telemetry,
+    which::Which,
+};
+
+/// What a request asks of limits, and the places that it has taken already.
+pub(crate) struct Gathered<'a, L> {
+    pub(crate) asks: Asks<'a, L>,
+    /// Which limit each ask is about.
+    index: [u8; MOST_LIMITS],
+    /// What concurrency limits said, if there are any.
+    pub(crate) places: Option<Box<Places>>,
+    /// Whether a limit panicked that is then closed.
+    pub(crate) failed: bool,
+}
+
+/// What concurrency limits said. Apart, since most requests meet none.
+///
+/// The places of a request are given back when this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    permits: Vec<Permit>,
+    pub(crate) told: Vec<Told>,
+    /// Limits that have no place left.
+    pub(crate) full: Option<(Which, Reason)>,
+    /// Limits that would have none left, if they were enforced.
+    pub(crate) shadow: Which,
+}
+
+/// What is told of places, if there are any.
+pub(crate) fn told(places: Option<&Places>) -> &[Told] {
+    places.map_or(&[], |places| &places.told)
+}
+
+/// An ask without its key: what the answer is read with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Term {
+    pub(crate) index: u8,
+    pub(crate) quota: Quota,
+    pub(crate) cost: u32,
+    pub(crate) enforced: bool,
+}
+
+impl<St: RateStore> Core<St> {
+    /// Asks each limit what it wants of this request. A limit that panics counts as failed, the others are asked (RLM-16).
+    #[inline]
+    pub(crate) fn gather<'a>(&'a self, head: &Head<'a>, gathered: &mut Gathered<'a, St::Limit>) -> Result<(), NoKey> {
+        let mut next = 0;
+        while next < self.limits.len() {
+            let asked = catch_unwind(AssertUnwindSafe(|| {
+                while let Some(armed) = self.limits.get(next) {
+                    next += 1;
+                    self.ask(next - 1, armed, head, gathered)?;
+                }
+                Ok(())
+            }));
+            match asked {
+                Ok(outcome) => outcome?,
+                Err(_) => {
+                    let limit = &self.limits[next - 1].limit;
+                    telemetry::panicked(limit);
+                    gathered.failed |= limit.failure == Failure::Closed;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn ask<'a>(
+        &'a self,
+        index: usize,
+        armed: &'a Armed<St::Limit>,
+        head: &Head<'a>,
+        gathered: &mut Gathered<'a, St::Limit>,
+    ) -> Result<(), NoKey> {
+        let limit = &armed.limit;
+        if limit.only_for.as_ref().is_some_and(|pick| !pick(head)) {
+            return Ok(());
+        }
+        // By reference, since a key is long.
+        let found = limit.key.key(head);
+        match (&found, &limit.kind) {
+            (Ok(Some(key)), Kind::Rate(rate)) => self.ask_rate(index, armed, rate, key, head, gathered),
+            (Ok(Some(key)), Kind::Concurrent(concurrent)) => self.enter(index, concurrent, key, head, gathered),
+            (Ok(None), _) => {}
+            (Err(error), _) => return Err(*error),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn ask_rate<'a>(
+        &'a self,
+        index: usize,
+        armed: &'a Armed<St::Limit>,
+        rate: &Rate,
+        key: &Key<'a>,
+        head: &Head<'a>,
+        gathered: &mut Gathered<'a, St::Limit>,
+    ) {
+        let cost = rate.cost.as_ref().map_or(1, |cost| cost(head));
+        let changing;
+        let quota = match rate.fixed() {
+            Some(quota) => quota,
+            None => {
+                changing = rate.quota(head, key);
+                &changing
+            }
+        };
+        let act = Act::Take { cost, enforced: self.is_enforced(&armed.limit, key) };
+        #[expect(clippy::cast_possible_truncation, reason = "there are at most MOST_LIMITS")]
+        (gathered.index[gathered.asks.len()] = index as u8);
+        gathered.asks.push(&armed.buckets, *key, *quota, act);
+    }
+
+    /// Takes a place of a concurrency limit, or notes that there is none.
+    fn enter(
+        &self,
+        index: usize,
+        concurrent: &Concurrent,
+        key: &Key<'_>,
+        head: &Head<'_>,
+        gathered: &mut Gathered<'_, St::Limit>,
+    ) {
+        let limit = &self.limits[index].limit;
+        let most = Limit::places(concurrent, head);
+        let enforced = self.is_enforced(limit, key);
+        let permit = concurrent.in_flight.enter(key, if enforced { most } else { u32::MAX });
+        let count = concurrent.in_flight.count(key);
+        let places = gathered.places.get_or_insert_default();
+        places.told.push(Told::concurrent(limit.name, concurrent.most, most.saturating_sub(count)));
+        if !enforced && count > most {
+            places.shadow.add(index);
+        }
+        match permit {
+            Some(permit) => places.permits.push(permit),
+            None => places.full.get_or_insert((Which::NONE, limit.reason)).0.add(index),
+        }
+    }
+}
+
+impl<L> Gathered<'_, L> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self { asks: Asks::new(), index: [0; MOST_LIMITS], places: None, failed: false }
+    }
+
+    /// The asks without their keys.
+    #[inline]
+    pub(crate) fn rates(&self) -> impl Iterator<Item = Term> + Clone {
+        self.asks.iter().zip(&self.index).map(|(ask, index)| {
+            let (cost, enforced) = match ask.act {
+                Act::Take { cost, enforced } => (cost, enforced),
+                Act::Charge(_) | Act::Refund(_) => (0, false),
+            };
+            Term { index: *index, quota: ask.quota, cost, enforced }
+        })
+    }
+
+    /// The same, all of them, and how many there are.
+    pub(crate) fn terms(&self) -> ([Term; MOST_LIMITS], usize) {
+        let mut terms = [Term::NOTHING; MOST_LIMITS];
+        terms.iter_mut().zip(self.rates()).for_each(|(place, term)| *place = term);
+        (terms, self.asks.len())
+    }
+
+    pub(crate) fn keys(&self) -> Vec<OwnedKey> {
+        self.asks.iter().map(|ask| OwnedKey::of(&ask.key)).collect()
+    }
+}
+
+impl Term {
+    const NOTHING: Self = Self { index: 0, quota: Quota::ONE, cost: 0, enforced: false };
+}
