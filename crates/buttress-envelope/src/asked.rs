@@ -68,8 +68,12 @@ impl Caller {
         Self { method, form: form_at_sight(request.headers()), id: request.extensions().get().cloned(), varied: None }
     }
 
-    /// Adds what takes a closer look, which is seldom.
     #[inline]
+    pub(crate) fn needs_closer_look(&self, handle: &EnvelopeHandle) -> bool {
+        self.form.is_none() || handle.varies()
+    }
+
+    /// Adds what takes a closer look, which is seldom.
     pub(crate) fn look_closer<B>(&mut self, request: &Request<B>, handle: &EnvelopeHandle) {
         if self.form.is_none() {
             self.form = Some(form(request.headers()));

@@ -69,18 +69,44 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let mut caller = Caller::at_sight(&request);
-        // The closure takes hold of references alone, and the closer look is within: else each would move the request
-        // once more.
-        let mut sent = Some(request);
-        let called = catch_unwind(AssertUnwindSafe(|| {
-            let request = sent.take().expect("this runs once");
-            caller.look_closer(&request, &self.handle);
-            self.inner.call(request)
-        }));
+        let caller = Caller::at_sight(&request);
+        // In an option, as it would be moved once more if it were handed on by itself.
+        if caller.needs_closer_look(&self.handle) {
+            self.send_known(Some(request), caller)
+        } else {
+            self.send(Some(request), caller)
+        }
+    }
+}
+
+impl<S> Envelope<S> {
+    #[inline]
+    fn send<ReqB, ResB>(&mut self, mut sent: Option<Request<ReqB>>, caller: Caller) -> ResponseFuture<S::Future, ResB>
+    where
+        S: Service<Request<ReqB>>,
+    {
+        // The closure takes hold of references alone: else it would move the request once more.
+        let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(sent.take().expect("this runs once"))));
         match called {
             Ok(future) => ResponseFuture::calling(future, Asked { settings: self.settings, caller }),
             Err(payload) => ResponseFuture::panicked(&*payload, Asked { settings: self.settings, caller }),
         }
+    }
+
+    /// Sends what takes a closer look first.
+    // Apart, and with a place of its own for the request: what is shown to a function has to be moved once more.
+    #[inline(never)]
+    fn send_known<ReqB, ResB>(
+        &mut self,
+        sent: Option<Request<ReqB>>,
+        mut caller: Caller,
+    ) -> ResponseFuture<S::Future, ResB>
+    where
+        S: Service<Request<ReqB>>,
+    {
+        if let Some(request) = &sent {
+            caller.look_closer(request, &self.handle);
+        }
+        self.send(sent, caller)
     }
 }
