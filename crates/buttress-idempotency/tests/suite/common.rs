@@ -83,6 +83,7 @@ pub(crate) enum Step {
     Trailers(&'static str, &'static str),
     Sleep(Duration),
     Fail,
+    Panic,
     /// Gives way once.
     Yield,
     Hang,
@@ -136,6 +137,7 @@ impl Body for Script {
                     Some(Ok(Frame::trailers(HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]))))
                 }
                 Some(Step::Fail) => Some(Err(Broken)),
+                Some(Step::Panic) => panic!("on purpose"),
                 Some(Step::Sleep(time)) => {
                     self.sleeping = Some(Box::pin(sleep(time)));
                     continue;
