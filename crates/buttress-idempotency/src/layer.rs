@@ -33,8 +33,8 @@ const TOO_SMALL_A_BUDGET: InvalidSetting =
 /// | [`keep_header`](Self::keep_header) | what describes the answer |
 /// | [`fail_open`](Self::fail_open), [`store_patience`](Self::store_patience) | closed: 503; 5 seconds |
 ///
-/// A clone shares the store, the budget of bodies, and what goes on detached; settings that are changed later are its own, so that routes can
-/// differ: `layer.clone().require_key()`.
+/// A clone shares the store, the budget of bodies, and what goes on detached; settings that are changed later are its own,
+/// so that routes can differ: `layer.clone().require_key()`.
 ///
 /// # Examples
 ///
@@ -227,7 +227,9 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
         self.with(|settings| settings.seal = Some(Arc::new(seal)))
     }
 
-    /// Hands every [`Event`] to `hook` as well; a second hook takes the place of the first. Let it be short.
+    /// Hands every [`Event`] to `hook` as well; a second hook takes the place of the first.
+    ///
+    /// Let it be short. If it panics, the request goes on.
     pub fn on_event(self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.hook = Some(Arc::new(hook)))
     }
