@@ -7,15 +7,16 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Response;
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Name, Stage, StageProj, Visit, leave};
 use crate::{
-    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, Token,
+    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, ResponseBody, Token,
     bounds::{Below, Recordable},
     capture,
-    gather::Unread,
+    gather::{Gathered, Unread},
     refusal::Refusal,
     settling::Patience,
     telemetry,
@@ -119,6 +120,12 @@ where
 
     pub(crate) fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
         let answer = refusal.answer(&self.shared.settings, self.parts(), self.name.operation());
+        self.end_without_run(answer);
+    }
+
+    /// Its body is of no more use: its room is for others, however long the future is kept.
+    fn end_without_run(mut self: Pin<&mut Self>, answer: Response<ResponseBody<ResB, St>>) {
+        *self.as_mut().project().gathered = Gathered::default();
         self.end(Ok(answer));
     }
 
@@ -131,7 +138,7 @@ where
             Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
         };
         match capture::replayed(opened) {
-            Ok(response) => self.as_mut().end(Ok(response)),
+            Ok(response) => self.as_mut().end_without_run(response),
             Err(error) => {
                 telemetry::failed("decode", &error);
                 return None;

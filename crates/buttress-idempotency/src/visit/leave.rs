@@ -39,7 +39,7 @@ where
                 }
             }
             StageProj::Running { .. } => Self::go_on(visit),
-            StageProj::Settling { settling, .. } => settling.take().map_or((), Settling::dispatch),
+            StageProj::Settling { settling } => settling.take().map_or((), Settling::dispatch),
         }
     }
 
