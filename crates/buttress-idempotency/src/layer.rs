@@ -175,6 +175,10 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     /// Bytes count when they are there: a caller who promises many, and sends few, takes room from nobody. Layers that are
     /// cloned from this one later share the budget with it.
     ///
+    /// It does not know callers from each other: one who sends many bodies at once, and leaves each one unfinished, has all
+    /// of the room for as long as [a body may take](Self::body_time). A layer above that lets each caller have but a few
+    /// requests at once keeps room for the others.
+    ///
     /// # Errors
     ///
     /// When it has no room for [one body](Self::body_limit) of the greatest length.

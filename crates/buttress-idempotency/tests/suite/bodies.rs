@@ -163,6 +163,18 @@ async fn wherever_the_caller_leaves_the_room_is_given_back() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_trickles_holds_its_room_no_longer_than_a_body_may_take() {
+    let layer = narrow().body_time(3 * SECOND);
+    let trickle = (0..9).flat_map(|_| [Step::Data("1"), Step::Sleep(SECOND)]);
+    let slow = tokio::spawn(layer.layer(service_fn(echo)).oneshot(ask("a", Script::new(trickle))));
+    sleep(5 * SECOND / 2).await;
+    assert_eq!(send(&layer, "b", Script::text("12345678")).await.code(), "unavailable");
+    sleep(SECOND).await;
+    assert!(is_all_there(&layer).await);
+    assert_eq!(read(slow.await.unwrap().unwrap()).await.code(), "request_timeout");
+}
+
 #[tokio::test]
 async fn who_has_its_answer_holds_no_room_even_if_its_future_is_kept() {
     let layer = narrow();
