@@ -9,6 +9,12 @@ pub(crate) fn tell(event: &Event) {
     log::tell(event);
 }
 
+/// The store panicked while something was done for a key.
+#[cold]
+pub(crate) fn store_panicked(what: &'static str) {
+    log::store_panicked(what);
+}
+
 /// A hook panicked.
 #[cold]
 pub(crate) fn hook_panicked() {
@@ -82,6 +88,10 @@ mod log {
         warn!(what, error, "idempotency_failed");
     }
 
+    pub(super) fn store_panicked(what: &'static str) {
+        error!(what, "idempotency_store_panicked");
+    }
+
     pub(super) fn hook_panicked() {
         error!("idempotency_hook_panicked");
     }
@@ -108,6 +118,8 @@ mod log {
     pub(super) fn tell(_: &Event) {}
 
     pub(super) fn failed(_: &'static str, _: &dyn std::error::Error) {}
+
+    pub(super) fn store_panicked(_: &'static str) {}
 
     pub(super) fn hook_panicked() {}
 

@@ -316,6 +316,8 @@ pub(crate) struct Line {
     pub(crate) slips: AtomicBool,
     /// Nothing is ever answered.
     pub(crate) silent: AtomicBool,
+    /// What is asked panics on its way.
+    pub(crate) panics: AtomicBool,
 }
 
 pub(crate) const FAR: Duration = Duration::from_millis(20);
@@ -340,8 +342,10 @@ impl Far {
         operation: impl Future<Output = Result<T, Infallible>> + Send + 'static,
     ) -> Asking<T> {
         let silent = self.0.silent.load(Ordering::SeqCst);
+        let panics = self.0.panics.load(Ordering::SeqCst);
         Box::pin(async move {
             sleep(FAR / 2).await;
+            assert!(!panics, "on purpose");
             if silent {
                 std::future::pending::<()>().await;
             }
