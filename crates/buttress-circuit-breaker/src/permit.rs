@@ -70,7 +70,8 @@ impl Permit {
 
     /// Leaves it to the body, if the head of an answer says success and nothing more has to be known: the usual case.
     ///
-    /// It calls nothing that may panic, so that the answer need not lie in memory meanwhile and is moved once.
+    /// It runs no code of others but the hints of the body, so that the answer need not lie in memory meanwhile and is
+    /// moved once.
     #[inline]
     pub(crate) fn read_on<B: Body>(&mut self, verdict: Option<Verdict>, answer: &Response<B>) -> Option<Reading> {
         let Some(lane) = &self.lane else { return Some(Reading::default()) };

@@ -105,7 +105,8 @@ impl<M> CorrelationLayer<M> {
 
     /// Tells of requests that end without an answer, beside the event: see [`Unanswered`].
     ///
-    /// Runs on the request's thread, also while it unwinds: it must be short, and a panic of its own may abort.
+    /// Runs on the request's thread, also while it unwinds: let it be short. If it panics, that is told as an event, and
+    /// goes no further.
     pub fn on_unanswered(self, hook: impl Fn(&Unanswered<'_>) + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.set_ends(|ends| ends.hook = Some(Hook::new(hook))))
     }

@@ -1,4 +1,8 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use buttress_core::CorrelationId;
 
@@ -45,8 +49,11 @@ impl Hook {
         Self(Arc::new(hook))
     }
 
+    /// It may be told while its thread unwinds: a panic of its own would end the process.
     pub(crate) fn tell(&self, unanswered: &Unanswered<'_>) {
-        (self.0)(unanswered);
+        if catch_unwind(AssertUnwindSafe(|| (self.0)(unanswered))).is_err() {
+            tracing::error!(correlation_id = unanswered.id.as_str(), "correlation_hook_panicked");
+        }
     }
 }
 

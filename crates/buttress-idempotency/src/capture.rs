@@ -15,7 +15,7 @@ use crate::{
     answer::{self, Rest},
     bounds::Recordable,
     chunks::Chunks,
-    detach::{self, Detachable, GiveUp},
+    detach::{self, Detachable, GiveUp, Last},
     headers::filter_trailers,
     keeper::Keeper,
     refusal::SHOULD_RETRY,
@@ -86,7 +86,8 @@ where
         let settling = keeper.settle(Settlement::Complete(kept));
         return Ended::After(settling, Response::from_parts(parts, ResponseBody::passed(body)));
     }
-    let capture = Capture { keeper, place, body, draft: Some(draft), settling: None, end: None, over: false };
+    let capture =
+        Capture { keeper, place, body, draft: Some(draft), settling: None, end: None, over: false, polling: false };
     let capture = Detachable::new(Box::pin(capture), Capture::leave);
     Ended::Now(Response::from_parts(parts, ResponseBody::captured(capture)))
 }
@@ -184,6 +185,8 @@ pin_project! {
         // What is handed on once it is settled.
         end: Option<Polled<B>>,
         over: bool,
+        // While the body is polled: left so by its panic.
+        polling: bool,
     }
 }
 
@@ -199,6 +202,10 @@ where
         }
         if this.draft.is_none() {
             return;
+        }
+        // What has panicked is not asked for more.
+        if *this.polling {
+            return drop(Last::new(capture));
         }
         let (shared, key, place) = (this.keeper.shared.clone(), this.keeper.key, this.place.take());
         detach::go_on(&shared.settings, key, place, capture, |mut capture| async move {

@@ -1,6 +1,7 @@
 //! Telling the store that a run lives.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -33,16 +34,13 @@ impl<St: IdempotencyStore> Keeper<St> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
         while !self.lost {
             if let Some(renewing) = self.renewing.get() {
-                let Poll::Ready(renewed) = Pin::new(renewing).poll(cx) else { return };
+                let renewed = match catch_unwind(AssertUnwindSafe(|| Pin::new(renewing).poll(cx))) {
+                    Ok(Poll::Ready(renewed)) => Some(renewed),
+                    Ok(Poll::Pending) => return,
+                    Err(_) => None,
+                };
                 *self.renewing.get() = None;
-                match renewed {
-                    Ok(Held::Held) => {}
-                    Ok(Held::Lost) => self.lose(),
-                    Err(error) => {
-                        telemetry::failed("renew", &error);
-                        self.shared.settings.tell(Some(self.key), EventKind::Weakened);
-                    }
-                }
+                self.renewed(renewed);
             }
             let lease = self.shared.settings.lease;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(lease.renewal())));
@@ -52,6 +50,17 @@ impl<St: IdempotencyStore> Keeper<St> {
             self.timer = None;
             *self.renewing.get() = Some(self.shared.store.renew(&self.key, self.token, lease));
         }
+    }
+
+    /// What the store said to a renewal, if it did not panic.
+    fn renewed(&mut self, renewed: Option<Result<Held, St::Error>>) {
+        match renewed {
+            Some(Ok(Held::Held)) => return,
+            Some(Ok(Held::Lost)) => return self.lose(),
+            Some(Err(error)) => telemetry::failed("renew", &error),
+            None => telemetry::store_panicked("renew"),
+        }
+        self.shared.settings.tell(Some(self.key), EventKind::Weakened);
     }
 
     /// Somebody else has the key: the end of this run will not count.

@@ -33,8 +33,8 @@ const TOO_SMALL_A_BUDGET: InvalidSetting =
 /// | [`keep_header`](Self::keep_header) | what describes the answer |
 /// | [`fail_open`](Self::fail_open), [`store_patience`](Self::store_patience) | closed: 503; 5 seconds |
 ///
-/// A clone shares the store, the budget of bodies, and what goes on detached; settings that are changed later are its own, so that routes can
-/// differ: `layer.clone().require_key()`.
+/// A clone shares the store, the budget of bodies, and what goes on detached; settings that are changed later are its own,
+/// so that routes can differ: `layer.clone().require_key()`.
 ///
 /// # Examples
 ///
@@ -175,6 +175,10 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     /// Bytes count when they are there: a caller who promises many, and sends few, takes room from nobody. Layers that are
     /// cloned from this one later share the budget with it.
     ///
+    /// It does not know callers from each other: one who sends many bodies at once, and leaves each one unfinished, has all
+    /// of the room for as long as [a body may take](Self::body_time). A layer above that lets each caller have but a few
+    /// requests at once keeps room for the others.
+    ///
     /// # Errors
     ///
     /// When it has no room for [one body](Self::body_limit) of the greatest length.
@@ -227,7 +231,9 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
         self.with(|settings| settings.seal = Some(Arc::new(seal)))
     }
 
-    /// Hands every [`Event`] to `hook` as well; a second hook takes the place of the first. Let it be short.
+    /// Hands every [`Event`] to `hook` as well; a second hook takes the place of the first.
+    ///
+    /// Let it be short. If it panics, the request goes on.
     pub fn on_event(self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.hook = Some(Arc::new(hook)))
     }

@@ -1,4 +1,10 @@
-use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use buttress_core::Notes;
 use http::{HeaderValue, Uri, request::Parts};
@@ -141,7 +147,10 @@ impl Settings {
         let event = Event { operation, kind };
         telemetry::tell(&event);
         if let Some(hook) = &self.hook {
-            hook(&event);
+            // Also told while something is dropped: a panic of its own shall neither keep a key nor end the process.
+            if catch_unwind(AssertUnwindSafe(|| hook(&event))).is_err() {
+                telemetry::hook_panicked();
+            }
         }
     }
 }

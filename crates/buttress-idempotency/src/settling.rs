@@ -1,6 +1,7 @@
 //! Telling the store how a run ended.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -39,16 +40,22 @@ impl<St: IdempotencyStore> Settling<St> {
     /// Resolves when the store has answered, has failed or took too long: whoever waits for it is not held up (IDM-20).
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let settings = &self.shared.settings;
-        let kind = match Pin::new(self.settle.get()).poll(cx) {
-            Poll::Ready(Ok(Settled::Now)) => self.kind,
-            Poll::Ready(Ok(Settled::Before)) => EventKind::Recorded,
-            Poll::Ready(Ok(Settled::Lost)) => EventKind::Lost,
-            Poll::Ready(Err(error)) => {
+        let settle = self.settle.get();
+        let kind = match catch_unwind(AssertUnwindSafe(|| Pin::new(settle).poll(cx))) {
+            Ok(Poll::Ready(Ok(Settled::Now))) => self.kind,
+            Ok(Poll::Ready(Ok(Settled::Before))) => EventKind::Recorded,
+            Ok(Poll::Ready(Ok(Settled::Lost))) => EventKind::Lost,
+            Ok(Poll::Ready(Err(error))) => {
                 telemetry::failed("settle", &error);
                 EventKind::Weakened
             }
-            Poll::Pending if self.patience.is_over(settings.patience, cx) => EventKind::Weakened,
-            Poll::Pending => return Poll::Pending,
+            Ok(Poll::Pending) if self.patience.is_over(settings.patience, cx) => EventKind::Weakened,
+            Ok(Poll::Pending) => return Poll::Pending,
+            // One that panics is one that fails: it costs the record, and not the answer.
+            Err(_) => {
+                telemetry::store_panicked("settle");
+                EventKind::Weakened
+            }
         };
         settings.tell(Some(self.key), kind);
         Poll::Ready(())

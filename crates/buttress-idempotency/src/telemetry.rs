@@ -9,7 +9,19 @@ pub(crate) fn tell(event: &Event) {
     log::tell(event);
 }
 
-/// The store or a hook failed while something was done for a key.
+/// The store panicked while something was done for a key.
+#[cold]
+pub(crate) fn store_panicked(what: &'static str) {
+    log::store_panicked(what);
+}
+
+/// A hook panicked.
+#[cold]
+pub(crate) fn hook_panicked() {
+    log::hook_panicked();
+}
+
+/// The store or a seal failed while something was done for a key.
 pub(crate) fn failed(what: &'static str, error: &(dyn std::error::Error + 'static)) {
     log::failed(what, error);
 }
@@ -38,8 +50,8 @@ fn count(kind: EventKind) {
         };
     }
     let key = counter!(
-        First Replayed InProgress Mismatch Uncertain Expired NotReplayable InvalidKey MissingKey Unread Crowded NoScope StoreDown
-        Unprotected Recorded RecordedBare Released Doubted Lost Weakened WentOn
+        First Replayed InProgress Mismatch Uncertain Expired NotReplayable InvalidKey MissingKey Unread Crowded NoScope
+        StoreDown Unprotected Recorded RecordedBare Released Doubted Lost Weakened WentOn
     );
     metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA)).increment(1);
 }
@@ -49,7 +61,7 @@ fn count(_: EventKind) {}
 
 #[cfg(feature = "tracing")]
 mod log {
-    use tracing::{Instrument, Span, debug, info, warn};
+    use tracing::{Instrument, Span, debug, error, info, warn};
 
     use crate::{Event, EventKind};
 
@@ -76,6 +88,14 @@ mod log {
         warn!(what, error, "idempotency_failed");
     }
 
+    pub(super) fn store_panicked(what: &'static str) {
+        error!(what, "idempotency_store_panicked");
+    }
+
+    pub(super) fn hook_panicked() {
+        error!("idempotency_hook_panicked");
+    }
+
     /// The span of a request, for what goes on without its caller.
     #[derive(Debug)]
     pub(crate) struct Place(Span);
@@ -98,6 +118,10 @@ mod log {
     pub(super) fn tell(_: &Event) {}
 
     pub(super) fn failed(_: &'static str, _: &dyn std::error::Error) {}
+
+    pub(super) fn store_panicked(_: &'static str) {}
+
+    pub(super) fn hook_panicked() {}
 
     #[derive(Debug)]
     pub(crate) struct Place(());

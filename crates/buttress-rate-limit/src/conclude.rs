@@ -13,6 +13,7 @@ use crate::{
     key::OwnedKey,
     refusal::{Refusal, Why},
     telemetry,
+    undecided::Undecided,
     value::FEW,
     which::Which,
 };
@@ -21,7 +22,7 @@ impl<St: RateStore> Judge<'_, St> {
     /// Reads what the store said, or does without it.
     pub(crate) fn read(
         &self,
-        outcome: Result<Decision, Option<St::Error>>,
+        outcome: Result<Decision, Undecided<St::Error>>,
         terms: &[Term],
         key: impl Fn(usize) -> Option<OwnedKey>,
         told: &[Told],
@@ -29,8 +30,8 @@ impl<St: RateStore> Judge<'_, St> {
     ) -> Result<Written, Box<Refusal>> {
         match outcome {
             Ok(decision) => self.conclude(&decision, terms, told, head),
-            Err(error) => {
-                telemetry::store_failed(error.as_ref().map(|error| error as &dyn std::error::Error));
+            Err(why) => {
+                telemetry::undecided(&why);
                 match self.core.without_store(terms, key) {
                     Some((terms, decision)) => self.conclude(&decision, &terms, told, head),
                     None => {

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -17,6 +18,7 @@ use crate::{
     refusal::Refusal,
     settings::Settings,
     telemetry,
+    undecided::Undecided,
     waiting::{Settling, Waiting},
 };
 
@@ -148,15 +150,14 @@ where
 /// What an answer changes about the units that were taken, if that takes time.
 #[inline(never)]
 fn settle<B, St: RateStore>(tab: &Tab<St>, response: &Response<B>) -> Option<Pin<Box<Settling<St>>>> {
-    match tab.settle(&answer(response))? {
-        (Reply::Later(deciding), time) => Some(Box::pin(Settling::new(deciding, time))),
-        (Reply::Now(outcome), _) => {
-            if let Err(error) = outcome {
-                telemetry::store_failed(Some(&error));
-            }
-            None
-        }
-    }
+    let why = match catch_unwind(AssertUnwindSafe(|| tab.settle(&answer(response)))) {
+        Ok(None | Some((Reply::Now(Ok(_)), _))) => return None,
+        Ok(Some((Reply::Later(deciding), time))) => return Some(Box::pin(Settling::new(deciding, time))),
+        Ok(Some((Reply::Now(Err(error)), _))) => Undecided::Failed(error),
+        Err(_) => Undecided::Panicked,
+    };
+    telemetry::undecided(&why);
+    None
 }
 
 fn answer<B>(response: &Response<B>) -> Answer<'_> {

@@ -15,6 +15,7 @@ use crate::{
     refusal::{Refusal, Why},
     settings::Settings,
     telemetry,
+    undecided::Undecided,
     which::Which,
 };
 
@@ -72,7 +73,6 @@ impl<St: RateStore> Judge<'_, St> {
                 self.pass_with(&nothing, &mut gathered)
             };
         }
-        // A store that panics is one that fails (RLM-16).
         let reply = catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks)));
         match &reply {
             Ok(Reply::Now(Ok(decision))) if self.is_simple(decision) => self.pass_with(decision, &mut gathered),
@@ -89,9 +89,9 @@ impl<St: RateStore> Judge<'_, St> {
         head: &Head<'_>,
     ) -> Verdict<St> {
         match reply {
-            Some(Reply::Now(outcome)) => self.tell(outcome.map_err(Some), gathered, head),
+            Some(Reply::Now(outcome)) => self.tell(outcome.map_err(Undecided::Failed), gathered, head),
             Some(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
-            None => self.tell(Err(None), gathered, head),
+            None => self.tell(Err(Undecided::Panicked), gathered, head),
         }
     }
 
@@ -118,7 +118,7 @@ impl<St: RateStore> Judge<'_, St> {
     /// What a request passes with, or is refused with.
     fn tell(
         &self,
-        outcome: Result<Decision, Option<St::Error>>,
+        outcome: Result<Decision, Undecided<St::Error>>,
         gathered: &mut Gathered<'_, St::Limit>,
         head: &Head<'_>,
     ) -> Verdict<St> {
@@ -170,10 +170,10 @@ impl<St: RateStore> Judge<'_, St> {
         }
     }
 
-    /// What becomes of a request whose decision was waited for; `Err(None)` if it did not come in time.
+    /// What becomes of a request whose decision was waited for.
     pub(crate) fn decided(
         &self,
-        outcome: Result<Decision, Option<St::Error>>,
+        outcome: Result<Decision, Undecided<St::Error>>,
         pending: Pending<St>,
         head: &Head<'_>,
     ) -> Result<Pass<St>, Box<Refusal>> {

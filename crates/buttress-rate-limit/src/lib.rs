@@ -41,6 +41,7 @@ mod tab;
 mod table;
 mod telemetry;
 mod throttle;
+mod undecided;
 mod value;
 mod waiting;
 mod which;

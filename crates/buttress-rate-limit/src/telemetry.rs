@@ -4,7 +4,7 @@ use std::error::Error;
 
 use tracing::{error, info, warn};
 
-use crate::{Failure, Limit, NoKey, Refused, meter, settings::Settings};
+use crate::{Failure, Limit, NoKey, Refused, meter, settings::Settings, undecided::Undecided};
 
 /// Limits refused a request, or would have; their counters know. The hook hears it too; if it panics, the answer goes on.
 pub(crate) fn tell(refused: &Refused, settings: &Settings) {
@@ -19,11 +19,12 @@ pub(crate) fn tell(refused: &Refused, settings: &Settings) {
     }
 }
 
-/// The store did not decide in time.
-pub(crate) fn store_failed(error: Option<&dyn Error>) {
-    match error {
-        Some(error) => warn!(%error, "rate_limit_store_failed"),
-        None => warn!("rate_limit_store_timed_out"),
+/// The store did not decide.
+pub(crate) fn undecided<E: Error>(why: &Undecided<E>) {
+    match why {
+        Undecided::Failed(error) => warn!(%error, "rate_limit_store_failed"),
+        Undecided::Late => warn!("rate_limit_store_timed_out"),
+        Undecided::Panicked => error!("rate_limit_store_panicked"),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     service::call,
     settings::Settings,
     telemetry,
+    undecided::Undecided,
 };
 
 pin_project! {
@@ -77,13 +78,12 @@ where
         // A decision that is there beats a timer that has run out.
         let deciding = this.deciding;
         let outcome = match catch_unwind(AssertUnwindSafe(|| deciding.poll(cx))) {
-            Ok(Poll::Ready(outcome)) => outcome.map_err(Some),
+            Ok(Poll::Ready(outcome)) => outcome.map_err(Undecided::Failed),
             Ok(Poll::Pending) => {
                 ready!(this.timer.poll(cx));
-                Err(None)
+                Err(Undecided::Late)
             }
-            // A store that panics is one that fails (RLM-16).
-            Err(_) => Err(None),
+            Err(_) => Err(Undecided::Panicked),
         };
         let Held { mut inner, request, pending, core, settings } = this.held.take().expect("polled after completion");
         let judge = Judge { core: &core, settings: &settings };
@@ -102,17 +102,17 @@ impl<St: RateStore> Settling<St> {
     /// Done, or given up: the answer goes out either way.
     pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        match this.deciding.poll(cx) {
-            Poll::Ready(Ok(_)) => Poll::Ready(()),
-            Poll::Ready(Err(error)) => {
-                telemetry::store_failed(Some(&error));
-                Poll::Ready(())
-            }
-            Poll::Pending => {
+        let deciding = this.deciding;
+        let why = match catch_unwind(AssertUnwindSafe(|| deciding.poll(cx))) {
+            Ok(Poll::Ready(Ok(_))) => return Poll::Ready(()),
+            Ok(Poll::Ready(Err(error))) => Undecided::Failed(error),
+            Ok(Poll::Pending) => {
                 ready!(this.timer.poll(cx));
-                telemetry::store_failed(None);
-                Poll::Ready(())
+                Undecided::Late
             }
-        }
+            Err(_) => Undecided::Panicked,
+        };
+        telemetry::undecided(&why);
+        Poll::Ready(())
     }
 }

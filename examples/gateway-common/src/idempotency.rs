@@ -23,8 +23,9 @@ const UPLOAD_TIME: Duration = Duration::from_secs(600);
 /// What surrounds the file in a form.
 const FORM: usize = 64 * 1_024;
 
-/// What all bodies of requests with a key take together: five of the longest uploads.
-const BODIES: usize = 5 * (UPLOAD_LIMIT + FORM);
+/// What all uploads with a key take together: five of the longest. They have a budget of their own, so that slow uploads
+/// keep nobody from starting a job.
+const UPLOADS: usize = 5 * (UPLOAD_LIMIT + FORM);
 
 /// The layer of idempotency keys, for one sort of routes.
 pub(crate) type Keys = IdempotencyLayer<MemoryStore, Scoped<FindScope>>;
@@ -37,14 +38,13 @@ pub(crate) fn layer(settings: &Settings) -> Result<Keys, InvalidSetting> {
         .scope(scope as FindScope)
         .retention(Retention::new(ttl, ttl + LONGER)?)
         .body_limit(BODY_LIMIT)?
-        .body_budget(BODIES)?
         .body_time(BODY_TIMEOUT)
         .leaving(finish))
 }
 
 /// The same for forms with files: they are read whole when they have a key.
 pub(crate) fn for_uploads(layer: Keys) -> Result<Keys, InvalidSetting> {
-    Ok(layer.body_limit(UPLOAD_LIMIT + FORM)?.body_time(UPLOAD_TIME))
+    Ok(layer.body_budget(UPLOADS)?.body_limit(UPLOAD_LIMIT + FORM)?.body_time(UPLOAD_TIME))
 }
 
 /// A key is one for a user and a path. Who may not call is told so as without a key.

@@ -110,6 +110,19 @@ fn a_panic_in_the_call_itself_is_told_too() {
     assert_eq!(current(), None);
 }
 
+// COR-9: told within the drop of a thread that unwinds, a second panic would end the process.
+#[test]
+fn a_hook_that_panics_harms_nothing() {
+    let layer = CorrelationLayer::new().on_unanswered(|_| panic!("the hook"));
+    let panicking = service(async |_| -> Result<Response<()>, ()> { panic!("on purpose") });
+    let mut future = Box::pin(layer.layer(panicking).call(request()));
+    let payload = catch_unwind(AssertUnwindSafe(|| poll(future.as_mut()))).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"on purpose"));
+    let pending = service(async |_| std::future::pending::<Result<Response<()>, ()>>().await);
+    drop(layer.layer(pending).call(request()));
+    assert_eq!(current(), None);
+}
+
 // COR-9
 #[tokio::test]
 async fn a_layer_inside_that_catches_panics_gets_the_id_on_its_answer() {

@@ -35,7 +35,9 @@ where
             if *this.over {
                 return Poll::Ready(None);
             }
+            *this.polling = true;
             let polled = this.body.as_mut().poll_frame(cx);
+            *this.polling = false;
             if polled.is_pending() && this.draft.is_some() {
                 this.keeper.poll(cx);
             }

@@ -1,21 +1,23 @@
 //! What a request with a key gets of its key.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
+use http::Response;
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Name, Stage, StageProj, Visit, leave};
 use crate::{
-    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, Token,
+    Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, ResponseBody, Token,
     bounds::{Below, Recordable},
     capture,
-    gather::Unread,
+    gather::{Gathered, Unread},
     refusal::Refusal,
     settling::Patience,
     telemetry,
@@ -57,9 +59,16 @@ where
         let bid = this.bid.insert(Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention });
         let mut claim = this.shared.store.claim(&this.name.key(), bid);
         // Most stores in memory have their answer at once.
-        if let Poll::Ready(claimed) = Pin::new(&mut claim).poll(cx) {
-            self.claimed(claimed);
-            return Poll::Ready(());
+        match asked::<St>(&mut claim, cx) {
+            Ok(Poll::Ready(claimed)) => {
+                self.claimed(claimed);
+                return Poll::Ready(());
+            }
+            Ok(Poll::Pending) => {}
+            Err(Panicked) => {
+                self.not_claimed();
+                return Poll::Ready(());
+            }
         }
         this.stage.set(Stage::Claiming { claim: Some(claim), patience: Patience::default() });
         Poll::Ready(())
@@ -71,14 +80,18 @@ where
         let this = self.as_mut().project();
         let StageProj::Claiming { claim, patience } = this.stage.project() else { unreachable!("it is claiming") };
         let settings = &this.shared.settings;
-        let asked = claim.as_mut().expect("it is there until the future is dropped");
-        match Pin::new(asked).poll(cx) {
-            Poll::Ready(claimed) => self.claimed(claimed),
-            Poll::Pending if patience.is_over(settings.patience, cx) => {
+        match asked::<St>(claim.as_mut().expect("it is there until the future is dropped"), cx) {
+            Ok(Poll::Ready(claimed)) => self.claimed(claimed),
+            Ok(Poll::Pending) if patience.is_over(settings.patience, cx) => {
                 leave::give_back(claim.take(), this.shared, this.name.key());
                 self.not_claimed();
             }
-            Poll::Pending => return Poll::Pending,
+            Ok(Poll::Pending) => return Poll::Pending,
+            Err(Panicked) => {
+                // It is not asked again, not even to give back what it wins.
+                *claim = None;
+                self.not_claimed();
+            }
         }
         Poll::Ready(())
     }
@@ -119,6 +132,12 @@ where
 
     pub(crate) fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
         let answer = refusal.answer(&self.shared.settings, self.parts(), self.name.operation());
+        self.end_without_run(answer);
+    }
+
+    /// Its body is of no more use: its room is for others, however long the future is kept.
+    fn end_without_run(mut self: Pin<&mut Self>, answer: Response<ResponseBody<ResB, St>>) {
+        *self.as_mut().project().gathered = Gathered::default();
         self.end(Ok(answer));
     }
 
@@ -131,7 +150,7 @@ where
             Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
         };
         match capture::replayed(opened) {
-            Ok(response) => self.as_mut().end(Ok(response)),
+            Ok(response) => self.as_mut().end_without_run(response),
             Err(error) => {
                 telemetry::failed("decode", &error);
                 return None;
@@ -172,6 +191,26 @@ where
         let bid = this.bid.expect("it has claimed before");
         this.stage.claim(this.shared, *this.name, bid);
         Poll::Ready(())
+    }
+}
+
+/// A store panicked, which has been told.
+pub(super) struct Panicked;
+
+/// What the store says to a claim. One that panics is one that fails (IDM-19).
+#[inline]
+pub(super) fn asked<St: IdempotencyStore>(
+    claim: &mut St::Claim,
+    cx: &mut Context<'_>,
+) -> Result<Poll<Result<Claim, St::Error>>, Panicked> {
+    // In place, as what a closure returns is copied on its way out.
+    let mut polled = Poll::Pending;
+    match catch_unwind(AssertUnwindSafe(|| polled = Pin::new(claim).poll(cx))) {
+        Ok(()) => Ok(polled),
+        Err(_) => {
+            telemetry::store_panicked("claim");
+            Err(Panicked)
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use http::Request;
 use http_body::Body;
 use tower_service::Service;
 
-use super::{Stage, StageProj, Visit};
+use super::{
+    Stage, StageProj, Visit,
+    ask::{Panicked, asked},
+};
 use crate::{
     Claim, IdempotencyStore, RecordKey, RequestBody, Settlement,
     bounds::{Below, Recordable},
@@ -39,7 +42,7 @@ where
                 }
             }
             StageProj::Running { .. } => Self::go_on(visit),
-            StageProj::Settling { settling, .. } => settling.take().map_or((), Settling::dispatch),
+            StageProj::Settling { settling } => settling.take().map_or((), Settling::dispatch),
         }
     }
 
@@ -81,8 +84,9 @@ pub(super) fn give_back<St: IdempotencyStore>(claim: Option<St::Claim>, shared: 
             Settling::start(shared, key, token, Settlement::Release).dispatch();
         }
     };
-    if let Poll::Ready(claimed) = Pin::new(&mut claim).poll(&mut Context::from_waker(Waker::noop())) {
-        return release(&shared, claimed);
+    match asked::<St>(&mut claim, &mut Context::from_waker(Waker::noop())) {
+        Ok(Poll::Ready(claimed)) => release(&shared, claimed),
+        Ok(Poll::Pending) => _ = detach::spawn(async move { release(&shared, claim.await) }),
+        Err(Panicked) => {}
     }
-    detach::spawn(async move { release(&shared, claim.await) });
 }

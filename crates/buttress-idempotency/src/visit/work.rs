@@ -36,8 +36,9 @@ where
         *this.place = Some(Place::here());
         let parts = this.parts.as_mut().expect("the request is here until it runs");
         parts.extensions.insert(Run::new(key, token));
-        this.shared.settings.told(parts, Some(key), EventKind::First);
+        // First, so that the key is given back if somebody who is told panics.
         this.stage.set(Stage::Readying);
+        this.shared.settings.told(parts, Some(key), EventKind::First);
     }
 
     pub(super) fn run_unprotected(self: Pin<&mut Self>) {

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{sleep, timeout};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::common::{Broken, Events, Scope1, Script, Seen, Step, layer, read};
 
@@ -160,6 +160,31 @@ async fn wherever_the_caller_leaves_the_room_is_given_back() {
             assert!(polls > 4, "it gives way now and then");
             break;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_trickles_holds_its_room_no_longer_than_a_body_may_take() {
+    let layer = narrow().body_time(3 * SECOND);
+    let trickle = (0..9).flat_map(|_| [Step::Data("1"), Step::Sleep(SECOND)]);
+    let slow = tokio::spawn(layer.layer(service_fn(echo)).oneshot(ask("a", Script::new(trickle))));
+    sleep(5 * SECOND / 2).await;
+    assert_eq!(send(&layer, "b", Script::text("12345678")).await.code(), "unavailable");
+    sleep(SECOND).await;
+    assert!(is_all_there(&layer).await);
+    assert_eq!(read(slow.await.unwrap().unwrap()).await.code(), "request_timeout");
+}
+
+#[tokio::test]
+async fn who_has_its_answer_holds_no_room_even_if_its_future_is_kept() {
+    let layer = narrow();
+    assert!(is_all_there(&layer).await);
+    let mut service = layer.layer(service_fn(echo));
+    let mut kept = Vec::new();
+    for (body, status) in [("0123456789", 200), ("012345678", 422), ("0123456789", 200)] {
+        let mut future = Box::pin(service.ready().await.unwrap().call(ask("all", Script::text(body))));
+        assert_eq!(future.as_mut().await.unwrap().status(), status);
+        kept.push(future);
     }
 }
 

@@ -83,6 +83,7 @@ pub(crate) enum Step {
     Trailers(&'static str, &'static str),
     Sleep(Duration),
     Fail,
+    Panic,
     /// Gives way once.
     Yield,
     Hang,
@@ -136,6 +137,7 @@ impl Body for Script {
                     Some(Ok(Frame::trailers(HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]))))
                 }
                 Some(Step::Fail) => Some(Err(Broken)),
+                Some(Step::Panic) => panic!("on purpose"),
                 Some(Step::Sleep(time)) => {
                     self.sleeping = Some(Box::pin(sleep(time)));
                     continue;
@@ -314,6 +316,8 @@ pub(crate) struct Line {
     pub(crate) slips: AtomicBool,
     /// Nothing is ever answered.
     pub(crate) silent: AtomicBool,
+    /// What is asked panics on its way.
+    pub(crate) panics: AtomicBool,
 }
 
 pub(crate) const FAR: Duration = Duration::from_millis(20);
@@ -338,8 +342,10 @@ impl Far {
         operation: impl Future<Output = Result<T, Infallible>> + Send + 'static,
     ) -> Asking<T> {
         let silent = self.0.silent.load(Ordering::SeqCst);
+        let panics = self.0.panics.load(Ordering::SeqCst);
         Box::pin(async move {
             sleep(FAR / 2).await;
+            assert!(!panics, "on purpose");
             if silent {
                 std::future::pending::<()>().await;
             }

@@ -131,6 +131,19 @@ async fn wherever_the_caller_leaves_the_job_runs_once_and_its_answer_is_there() 
     assert!(polls > 10, "there were places to leave: {polls}");
 }
 
+// IDM-14: what has panicked is not asked again, and a part of an answer is not taken for the whole.
+#[tokio::test]
+async fn an_answer_whose_body_panics_is_done_and_cannot_be_replayed() {
+    let handler = Handler::with(|| Response::new(Script::new([Step::Data("a"), Step::Panic])));
+    let layer = layer();
+    let service = over(&layer, &handler);
+    let asking = service.clone();
+    assert!(tokio::spawn(async move { send(&asking, post("a", "x")).await }).await.unwrap_err().is_panic());
+    layer.detached().idle().await;
+    let again = send(&service, post("a", "x")).await;
+    assert_eq!((again.code().as_str(), handler.runs()), ("result_unavailable", 1), "{again:?}");
+}
+
 // IDM-14
 #[tokio::test(start_paused = true)]
 async fn the_same_over_a_far_store() {

@@ -1,8 +1,9 @@
 use buttress_core::{CorrelationId, Notes};
 use buttress_idempotency::{Effect, EventKind};
+use http::Response;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
-use crate::common::{Handler, layer, over, post, send};
+use crate::common::{Handler, Script, Step, layer, over, post, send};
 
 #[tokio::test]
 async fn the_notes_of_a_request_say_what_became_of_its_key() {
@@ -25,6 +26,27 @@ async fn a_problem_carries_the_correlation_id_of_its_own_request() {
     let mut request = post("a", "y");
     request.extensions_mut().insert("second".parse::<CorrelationId>().unwrap());
     assert_eq!(send(&service, request).await.json()["correlationId"], "second");
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_changes_nothing() {
+    let handler = Handler::numbered();
+    let service = over(&layer().on_event(|event| panic!("on purpose, at {}", event.kind.as_str())), &handler);
+    for (body, status, is_replay) in [("x", 200, false), ("x", 200, true), ("y", 422, false)] {
+        let seen = send(&service, post("a", body)).await;
+        assert_eq!((seen.status, seen.is_replay()), (status, is_replay));
+    }
+    assert_eq!(handler.runs(), 1);
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_while_a_panic_unwinds_does_not_end_the_process() {
+    let handler = Handler::with(|| Response::new(Script::new([Step::Data("a"), Step::Panic])));
+    let service = over(&layer().on_event(|_| panic!("on purpose as well")), &handler);
+    let asking = service.clone();
+    let panicked = tokio::spawn(async move { send(&asking, post("a", "x")).await }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    assert_eq!(send(&service, post("a", "x")).await.code(), "result_unavailable");
 }
 
 // IDM-20

@@ -47,6 +47,46 @@ async fn a_store_that_is_down_at_the_claim_is_503_and_runs_nothing() {
 
 // IDM-19
 #[tokio::test(start_paused = true)]
+async fn a_store_that_panics_at_the_claim_is_one_that_is_down() {
+    let far = Far::new();
+    let handler = Handler::numbered();
+    let service = over(&layer_over(far.clone()), &handler);
+    far.line().panics.store(true, Ordering::SeqCst);
+    let seen = send(&service, post("a", "x")).await;
+    assert_eq!((seen.status, seen.code().as_str(), handler.runs()), (503, "store_unavailable", 0));
+}
+
+// IDM-20
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_at_the_end_costs_the_record_and_not_the_answer() {
+    let (far, events) = (Far::new(), Events::default());
+    let handler = Handler::slow(SECOND);
+    let service = over(&layer_over(far.clone()).on_event(events.hook()), &handler);
+    let asked = tokio::spawn(async move { send(&service, post("a", "x")).await });
+    sleep(SECOND / 2).await;
+    far.line().panics.store(true, Ordering::SeqCst);
+    assert_eq!(asked.await.unwrap().body, "run 1");
+    assert_eq!(events.all(), [EventKind::First, EventKind::Weakened]);
+}
+
+// IDM-10
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_at_a_renewal_is_asked_again_at_the_next() {
+    let (far, events) = (Far::new(), Events::default());
+    let handler = Handler::slow(3 * SECOND);
+    let layer = layer_over(far.clone()).lease(Lease::new(3 * SECOND).unwrap()).on_event(events.hook());
+    let service = over(&layer, &handler);
+    let asked = tokio::spawn(async move { send(&service, post("a", "x")).await });
+    sleep(SECOND / 2).await;
+    far.line().panics.store(true, Ordering::SeqCst);
+    sleep(SECOND).await;
+    far.line().panics.store(false, Ordering::SeqCst);
+    assert_eq!(asked.await.unwrap().body, "run 1");
+    assert_eq!(events.all(), [EventKind::First, EventKind::Weakened, EventKind::Recorded]);
+}
+
+// IDM-19
+#[tokio::test(start_paused = true)]
 async fn failing_open_is_a_choice_and_is_told() {
     let (far, events) = (Far::new(), Events::default());
     let handler = Handler::numbered();

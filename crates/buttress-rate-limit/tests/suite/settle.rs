@@ -1,9 +1,12 @@
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use buttress_rate_limit::{ClientAddr, Failure, Limit, RateLimitLayer, RateStore, Settlement, Tab};
+use buttress_rate_limit::{Asks, ClientAddr, Failure, Limit, RateLimitLayer, RateStore, Reply, Settlement, Tab};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -72,6 +75,42 @@ async fn an_answer_goes_out_also_if_the_store_does_not_hear_of_it() {
         let Ok(answer) = layer.layer(worker()).oneshot(request).await;
         assert_eq!(answer.status(), 500);
         assert!(start.elapsed() <= Duration::from_millis(40));
+    }
+}
+
+/// Panics at once or later, but for the first time.
+struct PanicsThen {
+    later: bool,
+    far: Far,
+    asked: AtomicBool,
+}
+
+impl RateStore for PanicsThen {
+    type Limit = <Far as RateStore>::Limit;
+    type Error = <Far as RateStore>::Error;
+    type Deciding = <Far as RateStore>::Deciding;
+
+    fn open(&self, name: &str) -> Self::Limit {
+        self.far.open(name)
+    }
+
+    fn decide(&self, asks: &Asks<'_, Self::Limit>) -> Reply<Self::Deciding> {
+        match (self.asked.swap(true, Ordering::Relaxed), self.later) {
+            (false, _) => self.far.decide(asks),
+            (true, false) => panic!("on purpose"),
+            (true, true) => Reply::Later(Box::pin(async { panic!("on purpose") })),
+        }
+    }
+}
+
+// RLM-16
+#[tokio::test(start_paused = true)]
+async fn an_answer_goes_out_also_if_the_store_panics_at_it() {
+    for later in [false, true] {
+        let far = Far::new(Manner::Slow(Duration::from_millis(3)));
+        let store = PanicsThen { later, far, asked: AtomicBool::new(false) };
+        let layer = RateLimitLayer::with_store(store, [tokens(Duration::from_millis(20))]).unwrap();
+        assert_eq!(left(&layer, "/fail").await, 90, "later: {later}");
     }
 }
 
