@@ -114,10 +114,9 @@ fn what_is_linked_to_within_the_repository_is_there() {
 
 #[test]
 fn every_other_command_is_one_that_the_whole_test_runs() {
+    // The other two gateways are built and started by tests of their own packages.
     let test = fs::read_to_string(root().join("test")).expect("./test");
-    assert!(
-        test.contains("GATEWAYS=(gateway-axum gateway-hyper gateway-warp)") && test.contains("cargo test --workspace")
-    );
+    assert!(test.contains("cargo run --quiet --release -p gateway-axum") && test.contains("cargo test --workspace"));
     for readme in &texts() {
         for block in blocks(readme).iter().filter(|block| !block.contains("curl")) {
             let command = block.lines().next().unwrap_or_default().split('#').next().unwrap_or_default().trim();
