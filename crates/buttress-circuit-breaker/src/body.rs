@@ -7,7 +7,7 @@ use std::{
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::reading::Reading;
+use crate::{reading::Reading, watched::Fail};
 
 pin_project! {
     /// The body of an answer, which judges its call when it ends; or the body of a refusal.

@@ -1,4 +1,4 @@
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use buttress_core::Problem;
 use http::{Method, Response, header::CONTENT_TYPE};
@@ -10,6 +10,7 @@ use crate::{
     lane::Lane,
     reading::Reading,
     rules::Rules,
+    watched::{Fail, Watched},
     window::{Nanos, Sample},
 };
 
@@ -52,9 +53,6 @@ impl Start {
     }
 }
 
-/// A part of the inner service is running. If this is dropped by its panic, the call has failed (CBK-9).
-pub(crate) struct Watched<'a>(&'a mut Permit);
-
 impl Permit {
     #[inline]
     pub(crate) fn new(lane: &Arc<Lane>, ticket: Ticket, method: &Method) -> Self {
@@ -64,8 +62,8 @@ impl Permit {
 
     /// Looks after a part of the inner service while it runs.
     #[inline]
-    pub(crate) fn watch(&mut self) -> Watched<'_> {
-        Watched(self)
+    pub(crate) fn watch(&mut self) -> Watched<'_, Self> {
+        Watched::new(self)
     }
 
     /// Leaves it to the body, if the head of an answer says success and nothing more has to be known: the usual case.
@@ -124,6 +122,13 @@ impl Permit {
     }
 }
 
+impl Fail for Permit {
+    #[inline]
+    fn fail(&mut self) {
+        self.error(Some(Verdict::Failure));
+    }
+}
+
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
@@ -131,21 +136,6 @@ impl Drop for Permit {
         if let Some(lane) = self.lane.take() {
             cancelled(lane, self.ticket, self.start);
         }
-    }
-}
-
-impl Watched<'_> {
-    /// It did not panic.
-    #[inline]
-    pub(crate) fn went_well(self) {
-        mem::forget(self);
-    }
-}
-
-impl Drop for Watched<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.error(Some(Verdict::Failure));
     }
 }
 

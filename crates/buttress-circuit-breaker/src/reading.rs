@@ -1,6 +1,13 @@
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
-use crate::{Verdict, entry::Ticket, lane::Lane, permit::settle, window::Sample};
+use crate::{
+    Verdict,
+    entry::Ticket,
+    lane::Lane,
+    permit::settle,
+    watched::{Fail, Watched},
+    window::Sample,
+};
 
 /// A call whose head said success, until the end of its body. Dropped before that, it gives its place back.
 #[derive(Debug, Default)]
@@ -33,9 +40,6 @@ impl Right {
     }
 }
 
-/// The inner body is running. If this is dropped by its panic, the call has failed (CBK-9).
-pub(crate) struct Watched<'a>(&'a mut Reading);
-
 impl Reading {
     #[inline]
     pub(crate) fn new(lane: Arc<Lane>, ticket: Ticket, slow: bool) -> Self {
@@ -44,8 +48,8 @@ impl Reading {
 
     /// Looks after the inner body while it runs.
     #[inline]
-    pub(crate) fn watch(&mut self) -> Watched<'_> {
-        Watched(self)
+    pub(crate) fn watch(&mut self) -> Watched<'_, Self> {
+        Watched::new(self)
     }
 
     /// The body has ended.
@@ -58,10 +62,12 @@ impl Reading {
             lane.succeed(self.right.ticket(), None);
         }
     }
+}
 
+impl Fail for Reading {
     /// The body broke, or panicked.
     #[inline]
-    pub(crate) fn fail(&mut self) {
+    fn fail(&mut self) {
         if let Some(lane) = self.lane.take() {
             settle(
                 lane,
@@ -80,21 +86,6 @@ impl Drop for Reading {
         if let Some(lane) = self.lane.take() {
             left_early(lane, self.right.ticket(), self.right.slow());
         }
-    }
-}
-
-impl Watched<'_> {
-    /// It did not panic.
-    #[inline]
-    pub(crate) fn went_well(self) {
-        mem::forget(self);
-    }
-}
-
-impl Drop for Watched<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.fail();
     }
 }
 
