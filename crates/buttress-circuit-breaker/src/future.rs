@@ -1,12 +1,12 @@
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Response, response::Parts};
 use pin_project_lite::pin_project;
 
-use crate::{Classify, ResponseBody, Verdict, permit::Permit, refusal::Refused};
+use crate::{Classify, ResponseBody, Verdict, permit::Permit, reading::Reading, refusal::Refused};
 
 pin_project! {
     /// The future of a [`Breaker`](crate::Breaker).
@@ -53,47 +53,52 @@ where
         let this = self.project();
         let future = match this.call.project() {
             CallProj::LetIn { future } => future,
-            CallProj::Refused { refused } => return refuse(refused.take()),
+            CallProj::Refused { refused } => {
+                let (head, body) = refuse(refused.take());
+                return Poll::Ready(Ok(Response::from_parts(head, ResponseBody::refusal(body))));
+            }
         };
         let (permit, classify) = (this.permit, this.classify);
-        let watched = permit.watch();
-        let polled = future.poll(cx);
-        watched.went_well();
-        let answer = match ready!(polled) {
-            Ok(answer) => answer,
-            Err(error) => {
+        permit.run();
+        let answer = match future.poll(cx) {
+            Poll::Ready(Ok(answer)) => answer,
+            Poll::Ready(Err(error)) => {
                 permit.error(classify.error(&error));
                 return Poll::Ready(Err(error));
             }
+            Poll::Pending => {
+                permit.rest();
+                return Poll::Pending;
+            }
         };
         let verdict = classify.answer(&answer);
-        match permit.read_on(verdict, &answer) {
-            Some(reading) => Poll::Ready(Ok(answer.map(|body| ResponseBody::passed(body, reading)))),
-            None => {
-                let (head, body) = answer.into_parts();
-                judge(permit, verdict, head, body)
-            }
+        if let Some(reading) = permit.read_on(verdict, &answer) {
+            return Poll::Ready(Ok(answer.map(|body| ResponseBody::passed(body, reading))));
         }
+        let (head, body) = answer.into_parts();
+        let (head, body, reading) = judge(permit, verdict, head, body);
+        Poll::Ready(Ok(Response::from_parts(head, ResponseBody::passed(body, reading))))
     }
 }
 
 /// Judges what is not the usual case. It takes the answer in pieces, so that the usual one need not have an address.
 #[inline(never)]
-fn judge<B: http_body::Body, E>(
+fn judge<B: http_body::Body>(
     permit: &mut Permit,
     verdict: Option<Verdict>,
     head: Parts,
     body: B,
-) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+) -> (Parts, B, Reading) {
     let answer = Response::from_parts(head, body);
     let reading = permit.answer(verdict, &answer);
-    Poll::Ready(Ok(answer.map(|body| ResponseBody::passed(body, reading))))
+    let (head, body) = answer.into_parts();
+    (head, body, reading)
 }
 
 /// Answers in place of the inner service.
 #[cold]
 #[inline(never)]
-fn refuse<B, E>(refused: Option<Box<Refused>>) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+fn refuse<B>(refused: Option<Box<Refused>>) -> (Parts, buttress_core::Body<B>) {
     let refused = refused.expect("a future is not polled again once it is done");
-    Poll::Ready(Ok(refused.into_response().map(ResponseBody::refusal)))
+    refused.into_response().into_parts()
 }

@@ -35,7 +35,6 @@ mod telemetry;
 mod time_window;
 mod trials;
 mod trips;
-mod watched;
 mod window;
 
 pub use body::ResponseBody;

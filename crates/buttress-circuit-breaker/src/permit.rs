@@ -1,20 +1,19 @@
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use buttress_core::Problem;
 use http::{Method, Response, header::CONTENT_TYPE};
 use http_body::Body;
 
 use crate::{
-    JudgeAt, Verdict,
+    Circuit, JudgeAt, Verdict,
     entry::Ticket,
     lane::Lane,
     reading::Reading,
     rules::Rules,
-    watched::{Fail, Watched},
     window::{Nanos, Sample},
 };
 
-/// A call that was let in, trial or not, until the head of its answer. Dropped before that, it gives its place back.
+/// A call, trial or not, until the head of its answer. Dropped before that, it gives its place back.
 ///
 /// What is not the usual case takes a permit apart and goes elsewhere with the pieces: a permit is not much code then,
 /// and whatever holds one can be kept in registers.
@@ -26,25 +25,41 @@ pub(crate) struct Permit {
     start: Start,
 }
 
-/// When a call began, in nanoseconds, above a bit that says that there will be no body.
+/// When a call began, in nanoseconds, above what else has to be known of it, a bit each.
 #[derive(Clone, Copy, Debug, Default)]
 struct Start(u64);
 
+/// A call was let in.
+const LET_IN: u64 = 1;
+/// The inner service is running for it.
+const RUNNING: u64 = 2;
+/// There will be no body.
+const NO_BODY: u64 = 4;
+/// It is known when it began.
+const TIMED: u64 = 8;
+
 impl Start {
+    /// A call that is let in now.
     #[inline]
-    fn new(began: Nanos, method: &Method) -> Self {
-        // For 292 years.
-        Self(began << 1 | u64::from(method == Method::HEAD))
+    fn new(lane: &Lane, method: &Method) -> Self {
+        let kind = LET_IN | RUNNING | if method == Method::HEAD { NO_BODY } else { 0 };
+        if lane.rules().slow_after.is_some() { Self::at(lane.shared().now(), kind) } else { Self(kind) }
     }
 
     #[inline]
-    fn reads_no_body(self) -> bool {
-        self.0 & 1 == 1
+    fn at(began: Nanos, kind: u64) -> Self {
+        // For 36 years.
+        Self(began << 4 | TIMED | kind)
+    }
+
+    #[inline]
+    fn is(self, kind: u64) -> bool {
+        self.0 & kind != 0
     }
 
     #[inline]
     fn lasted(self, now: Nanos) -> Nanos {
-        now.saturating_sub(self.0 >> 1)
+        if self.is(TIMED) { now.saturating_sub(self.0 >> 4) } else { 0 }
     }
 
     #[inline]
@@ -54,16 +69,73 @@ impl Start {
 }
 
 impl Permit {
+    /// For the next call of a service, which may be let in with it.
     #[inline]
-    pub(crate) fn new(lane: &Arc<Lane>, ticket: Ticket, method: &Method) -> Self {
-        let began = if lane.rules().times_calls { lane.shared().now() } else { 0 };
-        Self { lane: Some(lane.clone()), ticket, start: Start::new(began, method) }
+    pub(crate) fn prepare(&mut self, circuit: &Circuit) {
+        match &self.lane {
+            None => {
+                self.start = Start::default();
+                // There is none to be dropped.
+                mem::forget(self.lane.replace(circuit.lane().clone()));
+            }
+            Some(_) if self.start.is(LET_IN) => {
+                // The last call panicked, and somebody has caught that.
+                self.forget();
+                self.lane = Some(circuit.lane().clone());
+            }
+            Some(_) => {}
+        }
     }
 
-    /// Looks after a part of the inner service while it runs.
+    /// Takes it out, once the inner service has come back from its call.
     #[inline]
-    pub(crate) fn watch(&mut self) -> Watched<'_, Self> {
-        Watched::new(self)
+    pub(crate) fn take(&mut self) -> Self {
+        Self { lane: self.lane.take(), ticket: self.ticket, start: Start(self.start.0 & !RUNNING) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn forget(&mut self) {
+        drop(mem::take(self));
+    }
+
+    /// Lets a call in if its circuit is known and closed. It takes no lock.
+    #[inline]
+    pub(crate) fn let_in_if_closed(&mut self, method: &Method) -> bool {
+        let Some(lane) = &self.lane else { return false };
+        let standing = lane.standing();
+        if standing.is_closed() {
+            (self.ticket, self.start) = (standing, Start::new(lane, method));
+        }
+        standing.is_closed()
+    }
+
+    #[inline]
+    pub(crate) fn new(lane: &Arc<Lane>, ticket: Ticket, method: &Method) -> Self {
+        Self { lane: Some(lane.clone()), ticket, start: Start::new(lane, method) }
+    }
+
+    /// The inner service runs. If this is dropped before it [rests](Self::rest), it has panicked (CBK-9).
+    #[inline]
+    pub(crate) fn run(&mut self) {
+        self.start.0 |= RUNNING;
+    }
+
+    /// The answer is waited for. It is known from now on for how long: most calls need no clock before.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        self.start.0 &= !RUNNING;
+        if !self.start.is(TIMED) {
+            self.begin_to_wait();
+        }
+    }
+
+    fn begin_to_wait(&mut self) {
+        if let Some(lane) = &self.lane
+            && lane.rules().cancelled_after.is_some()
+        {
+            self.start = Start::at(lane.shared().now(), self.start.0);
+        }
     }
 
     /// Leaves it to the body, if the head of an answer says success and nothing more has to be known: the usual case.
@@ -78,7 +150,7 @@ impl Permit {
             && rules.slow_after.is_none()
             && answer.extensions().is_empty()
             && rules.statuses.verdict(answer.status()) == Verdict::Success
-            && !self.start.reads_no_body()
+            && !self.start.is(NO_BODY)
             && !answer.body().is_end_stream()
             && rules.bodies == JudgeAt::End
             && (rules.event_streams == JudgeAt::End || answer.body().size_hint().exact().is_some());
@@ -118,14 +190,7 @@ impl Permit {
     /// Whether the body of an answer has something to say yet.
     #[inline]
     fn goes_on<B: Body>(&self, rules: &Rules, answer: &Response<B>) -> bool {
-        !self.start.reads_no_body() && !answer.body().is_end_stream() && judged_at(rules, answer) == JudgeAt::End
-    }
-}
-
-impl Fail for Permit {
-    #[inline]
-    fn fail(&mut self) {
-        self.error(Some(Verdict::Failure));
+        !self.start.is(NO_BODY) && !answer.body().is_end_stream() && judged_at(rules, answer) == JudgeAt::End
     }
 }
 
@@ -134,7 +199,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         // Nearly always it was judged before.
         if let Some(lane) = self.lane.take() {
-            cancelled(lane, self.ticket, self.start);
+            dropped(lane, self.ticket, self.start);
         }
     }
 }
@@ -159,10 +224,16 @@ fn error(lane: Arc<Lane>, ticket: Ticket, start: Start, verdict: Verdict) {
     settle(lane, ticket, sample, Some(now));
 }
 
-/// The call was dropped: what it is goes by the time it had waited.
+/// The call was dropped, if there was one: by its panic, or else what it is goes by the time it had waited.
 #[cold]
 #[inline(never)]
-fn cancelled(lane: Arc<Lane>, ticket: Ticket, start: Start) {
+fn dropped(lane: Arc<Lane>, ticket: Ticket, start: Start) {
+    if start.is(RUNNING) {
+        return error(lane, ticket, start, Verdict::Failure);
+    }
+    if !start.is(LET_IN) {
+        return;
+    }
     let (now, rules) = (lane.shared().now(), lane.rules());
     let failed = rules.cancelled_after.is_some_and(|after| start.lasted(now) >= after);
     let slow = start.is_slow(rules, now);

@@ -270,7 +270,8 @@ pub enum HalfOpenEnd {
 pub enum Cancelled {
     /// Nothing: a trial gives its place back.
     Ignored,
-    /// A failure, if it had waited at least this long, else nothing.
+    /// A failure, if it had waited at least this long since the inner service first said that it is not there yet, else
+    /// nothing.
     FailureAfter(Duration),
 }
 

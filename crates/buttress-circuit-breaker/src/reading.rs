@@ -1,13 +1,6 @@
 use std::sync::Arc;
 
-use crate::{
-    Verdict,
-    entry::Ticket,
-    lane::Lane,
-    permit::settle,
-    watched::{Fail, Watched},
-    window::Sample,
-};
+use crate::{Verdict, entry::Ticket, lane::Lane, permit::settle, window::Sample};
 
 /// A call whose head said success, until the end of its body. Dropped before that, it gives its place back.
 #[derive(Debug, Default)]
@@ -22,6 +15,7 @@ pub(crate) struct Reading {
 struct Right(u64);
 
 const SLOW: u64 = 1 << 63;
+const RUNNING: u64 = 1 << 62;
 
 impl Right {
     #[inline]
@@ -31,7 +25,7 @@ impl Right {
 
     #[inline]
     fn ticket(self) -> Ticket {
-        Ticket(self.0 & !SLOW)
+        Ticket(self.0 & !(SLOW | RUNNING))
     }
 
     #[inline]
@@ -46,10 +40,15 @@ impl Reading {
         Self { lane: Some(lane), right: Right::new(ticket, slow) }
     }
 
-    /// Looks after the inner body while it runs.
+    /// The inner body runs. If this is dropped before it [rests](Self::rest), that has panicked (CBK-9).
     #[inline]
-    pub(crate) fn watch(&mut self) -> Watched<'_, Self> {
-        Watched::new(self)
+    pub(crate) fn run(&mut self) {
+        self.right.0 |= RUNNING;
+    }
+
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        self.right.0 &= !RUNNING;
     }
 
     /// The body has ended.
@@ -62,19 +61,12 @@ impl Reading {
             lane.succeed(self.right.ticket(), None);
         }
     }
-}
 
-impl Fail for Reading {
-    /// The body broke, or panicked.
+    /// The body broke.
     #[inline]
-    fn fail(&mut self) {
+    pub(crate) fn fail(&mut self) {
         if let Some(lane) = self.lane.take() {
-            settle(
-                lane,
-                self.right.ticket(),
-                Some(Sample { failed: true, slow: self.right.slow(), local: true }),
-                None,
-            );
+            broke(lane, self.right);
         }
     }
 }
@@ -84,19 +76,29 @@ impl Drop for Reading {
     fn drop(&mut self) {
         // Nearly always it was judged before.
         if let Some(lane) = self.lane.take() {
-            left_early(lane, self.right.ticket(), self.right.slow());
+            dropped(lane, self.right);
         }
     }
 }
 
-/// The body was dropped before its end.
+/// The body was dropped before its end, maybe by its panic.
 #[cold]
 #[inline(never)]
-fn left_early(lane: Arc<Lane>, ticket: Ticket, slow: bool) {
+fn dropped(lane: Arc<Lane>, right: Right) {
+    if right.0 & RUNNING != 0 {
+        return broke(lane, right);
+    }
+    let (ticket, slow) = (right.ticket(), right.slow());
     match lane.rules().early_drop {
         Verdict::Success if !slow => lane.succeed(ticket, None),
         Verdict::Success => settle(lane, ticket, Some(Sample { slow, ..Sample::SUCCESS }), None),
         Verdict::Failure => settle(lane, ticket, Some(Sample { failed: true, slow, local: true }), None),
         Verdict::Ignore => settle(lane, ticket, None, None),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn broke(lane: Arc<Lane>, right: Right) {
+    settle(lane, right.ticket(), Some(Sample { failed: true, slow: right.slow(), local: true }), None);
 }

@@ -36,8 +36,6 @@ pub(crate) struct Rules {
     pub(crate) hook: Option<Hook>,
     /// How long a bucket of the window lasts; `None` if it counts calls.
     pub(crate) bucket: Option<Nanos>,
-    /// Whether calls have to know when they began.
-    pub(crate) times_calls: bool,
     size: usize,
     seed: Option<u64>,
 }
@@ -71,7 +69,6 @@ impl Rules {
             initial: policy.initial,
             hook: policy.hook,
             bucket,
-            times_calls: policy.slow_calls.is_some() || matches!(policy.cancelled, Cancelled::FailureAfter(_)),
             size,
             seed: policy.seed,
         };

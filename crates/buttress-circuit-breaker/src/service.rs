@@ -1,17 +1,16 @@
 use std::{
     fmt, mem,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use buttress_core::{CorrelationId, Notes};
-use http::{Extensions, Method, Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    Circuit, Classify, ResponseBody, ResponseFuture, State, future::Call, lane::Lane, layer::Source, permit::Permit,
-    refusal::Refused, registry::Registry, shared::Entered,
+    Circuit, Classify, ResponseBody, ResponseFuture, State, future::Call, layer::Source, permit::Permit,
+    refusal::Refused, shared::Entered,
 };
 
 /// The service of a [`BreakerLayer`](crate::BreakerLayer).
@@ -26,11 +25,18 @@ use crate::{
 /// A future that is dropped before the head of the answer came is counted by
 /// [`Policy::cancelled`](crate::Policy::cancelled), a body that is dropped before its end by
 /// [`Policy::early_drop`](crate::Policy::early_drop). A trial gives its place back in any case.
+///
+/// # Panics
+///
+/// What panics within the inner service goes on as a panic and is a failure (CBK-9), which is counted when whatever had
+/// called it is dropped: this service, a future, or a body.
 pub struct Breaker<S, C> {
     inner: S,
     source: Source,
     classify: C,
     polled: Polled,
+    /// For the next call, if the inner service is asked. If that panics before there is a future, it is dropped here.
+    permit: Permit,
 }
 
 /// What `poll_ready` last said, and why.
@@ -44,7 +50,7 @@ enum Polled {
 
 impl<S, C> Breaker<S, C> {
     pub(crate) fn new(inner: S, source: Source, classify: C) -> Self {
-        Self { inner, source, classify, polled: Polled::No }
+        Self { inner, source, classify, polled: Polled::No, permit: Permit::default() }
     }
 }
 
@@ -62,7 +68,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // What was reported ready stays ready: the inner service keeps what it has reserved.
         if self.polled != Polled::Ready {
-            self.polled = if self.source.refuses() {
+            self.polled = if self.refuses() {
                 Polled::Refusing
             } else {
                 ready!(self.inner.poll_ready(cx))?;
@@ -76,84 +82,71 @@ where
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         // Who was not polled is a broken promise, of which the inner service may complain.
         let asked = mem::replace(&mut self.polled, Polled::No) != Polled::Refusing;
-        let Self { inner, source, classify, polled: _ } = self;
-        let entered = match source {
+        if !self.permit.let_in_if_closed(request.method()) {
+            return self.call_unless_closed(asked, request);
+        }
+        note(request.extensions(), State::Closed);
+        // In this order, the future goes to its place at once, and a panic leaves the permit here.
+        ResponseFuture {
+            call: Call::LetIn { future: self.inner.call(request) },
+            permit: self.permit.take(),
+            classify: self.classify.clone(),
+        }
+    }
+}
+
+impl<S, C> Breaker<S, C> {
+    /// Whether a call would be refused now, whatever it is. If not, there is a permit for it.
+    #[inline]
+    fn refuses(&mut self) -> bool {
+        let Source::Single(circuit) = &self.source else { return false };
+        let refuses = circuit.shared().refuses();
+        if refuses {
+            self.permit.forget();
+        } else {
+            self.permit.prepare(circuit);
+        }
+        refuses
+    }
+}
+
+impl<S, C: Clone> Breaker<S, C> {
+    /// Apart, since most calls are made to one circuit that is closed: their requests are not moved about.
+    #[inline(never)]
+    fn call_unless_closed<B>(&mut self, asked: bool, mut request: Request<B>) -> ResponseFuture<S::Future, C>
+    where
+        S: Service<Request<B>>,
+    {
+        let entered = match &self.source {
             Source::Off => Ok(Permit::default()),
             Source::Single(circuit) => enter(circuit, asked, &request),
             Source::Keyed { registry, without_key } => {
-                return call_keyed(registry, without_key, asked, request, inner, classify);
+                let (parts, body) = request.into_parts();
+                let known = (registry.keys.find)(&parts).and_then(|key| registry.use_circuit(&key));
+                request = Request::from_parts(parts, body);
+                enter(known.as_ref().unwrap_or(without_key), asked, &request)
             }
         };
         match entered {
             Ok(mut permit) => {
-                let watched = permit.watch();
-                let future = inner.call(request);
-                watched.went_well();
-                // Not by a function: the future would be moved twice.
-                ResponseFuture { call: Call::LetIn { future }, permit, classify: classify.clone() }
+                let call = Call::LetIn { future: self.inner.call(request) };
+                ResponseFuture { call, permit: permit.take(), classify: self.classify.clone() }
             }
-            Err(refused) => ResponseFuture::refused(refused, classify.clone()),
+            Err(refused) => ResponseFuture::refused(refused, self.classify.clone()),
         }
     }
 }
 
-/// Apart, so that a request without keys is not moved about.
-#[inline(never)]
-fn call_keyed<S, C, ReqB>(
-    registry: &Registry,
-    without_key: &Circuit,
-    asked: bool,
-    request: Request<ReqB>,
-    inner: &mut S,
-    classify: &C,
-) -> ResponseFuture<S::Future, C>
-where
-    S: Service<Request<ReqB>>,
-    C: Clone,
-{
-    let (parts, body) = request.into_parts();
-    let known = (registry.keys.find)(&parts).and_then(|key| registry.use_circuit(&key));
-    let request = Request::from_parts(parts, body);
-    let circuit = known.as_ref().unwrap_or(without_key);
-    match enter(circuit, asked, &request) {
-        Ok(mut permit) => {
-            let watched = permit.watch();
-            let future = inner.call(request);
-            watched.went_well();
-            // Not by a function: the future would be moved twice.
-            ResponseFuture { call: Call::LetIn { future }, permit, classify: classify.clone() }
-        }
-        Err(refused) => ResponseFuture::refused(refused, classify.clone()),
-    }
-}
-
-/// Lets a call in, or says what to answer in its place. A closed circuit takes no lock.
+/// Lets a call in, or says what to answer in its place.
 ///
-/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial. Always inlined: the
-/// request is looked at where it is.
-#[inline(always)]
+/// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
 fn enter<B>(circuit: &Circuit, asked: bool, request: &Request<B>) -> Result<Permit, Box<Refused>> {
-    let lane = circuit.lane();
-    let standing = lane.standing();
-    if !asked || !standing.is_closed() {
-        return enter_unless_closed(lane, asked, request.method(), request.extensions());
-    }
-    note(request.extensions(), State::Closed);
-    Ok(Permit::new(lane, standing, request.method()))
-}
-
-#[inline(never)]
-fn enter_unless_closed(
-    lane: &Arc<Lane>,
-    asked: bool,
-    method: &Method,
-    extensions: &Extensions,
-) -> Result<Permit, Box<Refused>> {
+    let (lane, extensions) = (circuit.lane(), request.extensions());
     let shared = lane.shared();
     match if asked { shared.enter() } else { shared.turn_away() } {
         Entered::Admitted(state, ticket) => {
             note(extensions, state);
-            Ok(ticket.map_or_else(Permit::default, |ticket| Permit::new(lane, ticket, method)))
+            Ok(ticket.map_or_else(Permit::default, |ticket| Permit::new(lane, ticket, request.method())))
         }
         Entered::Refused(state, wait) => {
             note(extensions, state);
@@ -164,7 +157,7 @@ fn enter_unless_closed(
 
 #[inline]
 fn note(extensions: &Extensions, state: State) {
-    if let Some(notes) = extensions.get::<Notes>() {
+    if let Some(notes) = Notes::of(extensions) {
         notes.write(|noted| noted.breaker = Some(state.as_str().into()));
     }
 }
@@ -178,7 +171,7 @@ impl<S: Clone, C: Clone> Clone for Breaker<S, C> {
 
 impl<S: fmt::Debug, C> fmt::Debug for Breaker<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, source, classify: _, polled } = self;
+        let Self { inner, source, classify: _, polled, permit: _ } = self;
         f.debug_struct("Breaker").field("inner", inner).field("source", source).field("polled", polled).finish()
     }
 }

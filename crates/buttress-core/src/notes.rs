@@ -1,8 +1,13 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use http::Extensions;
 
 /// What the parts of a server know about one request, gathered for its log line.
 ///
@@ -20,7 +25,7 @@ use std::{
 /// request.extensions_mut().insert(notes.clone());
 ///
 /// // Somewhere below:
-/// if let Some(notes) = request.extensions().get::<Notes>() {
+/// if let Some(notes) = Notes::of(request.extensions()) {
 ///     notes.write(|noted| {
 ///         noted.provider = Some("superduperai".into());
 ///         noted.retries += 1;
@@ -28,8 +33,11 @@ use std::{
 /// }
 /// assert_eq!(notes.read(|noted| noted.retries), 1);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Notes(Arc<Mutex<Noted>>);
+
+/// Whether there have ever been notes in this process.
+static MADE: AtomicBool = AtomicBool::new(false);
 
 /// The content of [`Notes`]: what is not known is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +59,25 @@ pub struct Noted {
     pub idempotency: Option<Cow<'static, str>>,
 }
 
+impl Default for Notes {
+    fn default() -> Self {
+        // Looked at before: what is only read, all processors can keep.
+        if !MADE.load(Ordering::Relaxed) {
+            MADE.store(true, Ordering::Relaxed);
+        }
+        Self(Arc::default())
+    }
+}
+
 impl Notes {
+    /// The notes of a request, if somebody writes its line. Where nobody ever does, this looks nothing up.
+    #[must_use]
+    #[inline]
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        // Whoever has a request with notes has seen it come from where they were made, and that flag with it.
+        if MADE.load(Ordering::Relaxed) { extensions.get() } else { None }
+    }
+
     /// Writes into the notes. `write` runs under a lock: let it be short.
     pub fn write(&self, write: impl FnOnce(&mut Noted)) {
         // Whoever panicked while writing left at worst one field out: the rest is as true as before.

@@ -136,7 +136,7 @@ impl Settings {
 
     /// Tells what a request got: in its notes as well.
     pub(crate) fn told(&self, parts: &Parts, operation: Option<RecordKey>, kind: EventKind) {
-        if let Some(notes) = parts.extensions.get::<Notes>() {
+        if let Some(notes) = Notes::of(&parts.extensions) {
             notes.write(|noted| noted.idempotency = Some(kind.as_str().into()));
         }
         self.tell(operation, kind);

@@ -33,7 +33,7 @@ pub trait NotesExt: Future + Sized {
     ///
     /// // A client whose layers tell what they do: here, that it was tried again.
     /// let client = OutboundNotesLayer::new().layer(service_fn(async |call: Request<()>| {
-    ///     call.extensions().get::<Notes>().expect("of the request").write(|noted| noted.retries += 1);
+    ///     Notes::of(call.extensions()).expect("of the request").write(|noted| noted.retries += 1);
     ///     Ok::<_, Infallible>(Response::new(()))
     /// }));
     ///
@@ -121,7 +121,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        if request.extensions().get::<Notes>().is_none()
+        if Notes::of(request.extensions()).is_none()
             && let Ok(notes) = NOTES.try_with(Notes::clone)
         {
             request.extensions_mut().insert(notes);

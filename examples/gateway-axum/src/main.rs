@@ -63,7 +63,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
 /// The layers of the kit read the route from the notes of the request.
 async fn route(request: Request) -> Request {
     let extensions = request.extensions();
-    if let (Some(path), Some(notes)) = (extensions.get::<MatchedPath>(), extensions.get::<Notes>()) {
+    if let (Some(path), Some(notes)) = (extensions.get::<MatchedPath>(), Notes::of(extensions)) {
         notes.write(|noted| noted.route = Some(path.as_str().to_owned().into()));
     }
     request

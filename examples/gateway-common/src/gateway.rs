@@ -98,7 +98,7 @@ impl Gateway {
     pub fn identify<B>(&self, mut request: Request<B>) -> Request<B> {
         let known = self.known(request.headers());
         // Also for the log lines of requests that no handler sees.
-        if let (Some(user), Some(notes)) = (known.user(), request.extensions().get::<Notes>()) {
+        if let (Some(user), Some(notes)) = (known.user(), Notes::of(request.extensions())) {
             notes.write(|noted| noted.user_id = Some(user.as_str().to_owned().into()));
         }
         request.extensions_mut().insert(known);

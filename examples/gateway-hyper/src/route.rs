@@ -24,7 +24,7 @@ pub(crate) enum Route {
 /// Finds the route of a request, for its handler as an extension, and for the layers of the kit in the notes.
 pub(crate) fn find<B>(mut request: Request<B>) -> Request<B> {
     let Some(route) = Route::at(request.uri().path()) else { return request };
-    if let Some(notes) = request.extensions().get::<Notes>() {
+    if let Some(notes) = Notes::of(request.extensions()) {
         notes.write(|noted| noted.route = Some(Cow::Borrowed(route.pattern())));
     }
     request.extensions_mut().insert(route);

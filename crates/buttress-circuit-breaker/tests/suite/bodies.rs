@@ -127,5 +127,6 @@ async fn a_body_that_panics_is_a_failure() {
     let mut answer = stack.ask().await.unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(poll(answer.body_mut()))));
     assert!(panicked.is_err());
+    drop(answer);
     assert_eq!(stack.circuit().snapshot().failures, 1);
 }
