@@ -1,4 +1,5 @@
 use std::{
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -48,15 +49,18 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         this.reading.run();
+        // A reader that trusts Content-Length never polls for the final `None`.
         let polled = this.inner.as_mut().poll_frame(cx);
-        match &polled {
+        let ended = matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream();
+        // Judging does not panic, and would leak the frame if it did: so there is nothing to clean up, and the frame is
+        // not moved for the sake of it.
+        let polled = ManuallyDrop::new(polled);
+        match *polled {
             Poll::Ready(Some(Err(_))) => this.reading.fail(),
-            // A reader that trusts Content-Length never polls for the final `None`.
-            Poll::Ready(None) => this.reading.end(),
-            Poll::Ready(Some(Ok(_))) if this.inner.is_end_stream() => this.reading.end(),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => this.reading.rest(),
+            _ if ended => this.reading.end(),
+            _ => this.reading.rest(),
         }
-        polled
+        ManuallyDrop::into_inner(polled)
     }
 
     #[inline]

@@ -37,6 +37,8 @@ const RUNNING: u64 = 2;
 const NO_BODY: u64 = 4;
 /// It is known when it began.
 const TIMED: u64 = 8;
+/// There will be no call.
+const REFUSED: u64 = 16;
 
 impl Start {
     /// A call that is let in now.
@@ -48,8 +50,8 @@ impl Start {
 
     #[inline]
     fn at(began: Nanos, kind: u64) -> Self {
-        // For 36 years.
-        Self(began << 4 | TIMED | kind)
+        // For 18 years.
+        Self(began << 5 | TIMED | kind)
     }
 
     #[inline]
@@ -59,7 +61,7 @@ impl Start {
 
     #[inline]
     fn lasted(self, now: Nanos) -> Nanos {
-        if self.is(TIMED) { now.saturating_sub(self.0 >> 4) } else { 0 }
+        if self.is(TIMED) { now.saturating_sub(self.0 >> 5) } else { 0 }
     }
 
     #[inline]
@@ -69,34 +71,43 @@ impl Start {
 }
 
 impl Permit {
+    /// Whether the next call of a service may be let in with it.
+    #[inline]
+    pub(crate) fn is_ready(&mut self) -> bool {
+        self.lane.is_some() && !self.has_panicked()
+    }
+
+    /// Whether the last call panicked, and somebody has caught that. If so, it counts now.
+    #[inline(never)]
+    fn has_panicked(&mut self) -> bool {
+        let panicked = self.start.is(LET_IN);
+        if panicked {
+            drop(mem::take(self));
+        }
+        panicked
+    }
+
     /// For the next call of a service, which may be let in with it.
     #[inline]
     pub(crate) fn prepare(&mut self, circuit: &Circuit) {
-        match &self.lane {
-            None => {
-                self.start = Start::default();
-                // There is none to be dropped.
-                mem::forget(self.lane.replace(circuit.lane().clone()));
-            }
-            Some(_) if self.start.is(LET_IN) => {
-                // The last call panicked, and somebody has caught that.
-                self.forget();
-                self.lane = Some(circuit.lane().clone());
-            }
-            Some(_) => {}
-        }
+        self.start = Start::default();
+        // There is none to be dropped.
+        mem::forget(self.lane.replace(circuit.lane().clone()));
+    }
+
+    /// The next call will be refused.
+    pub(crate) fn refuse(&mut self) {
+        self.start = Start(REFUSED);
+    }
+
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.start.is(REFUSED)
     }
 
     /// Takes it out, once the inner service has come back from its call.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self { lane: self.lane.take(), ticket: self.ticket, start: Start(self.start.0 & !RUNNING) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn forget(&mut self) {
-        drop(mem::take(self));
     }
 
     /// Lets a call in if its circuit is known and closed. It takes no lock.

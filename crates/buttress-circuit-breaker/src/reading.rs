@@ -10,27 +10,29 @@ pub(crate) struct Reading {
     right: Right,
 }
 
-/// A ticket, and whether the call was slow in a bit that no generation comes to: a byte of its own makes bodies slow to move.
+/// A ticket above two bits. Bytes of their own would make bodies slow to move.
 #[derive(Clone, Copy, Debug, Default)]
 struct Right(u64);
 
-const SLOW: u64 = 1 << 63;
-const RUNNING: u64 = 1 << 62;
+/// The call was slow.
+const SLOW: u64 = 1;
+/// The inner body is running.
+const RUNNING: u64 = 2;
 
 impl Right {
     #[inline]
     fn new(ticket: Ticket, slow: bool) -> Self {
-        Self(ticket.0 | if slow { SLOW } else { 0 })
+        Self(ticket.0 << 2 | if slow { SLOW } else { 0 })
     }
 
     #[inline]
     fn ticket(self) -> Ticket {
-        Ticket(self.0 & !(SLOW | RUNNING))
+        Ticket(self.0 >> 2)
     }
 
     #[inline]
-    fn slow(self) -> bool {
-        self.0 & SLOW != 0
+    fn is(self, kind: u64) -> bool {
+        self.0 & kind != 0
     }
 }
 
@@ -55,7 +57,7 @@ impl Reading {
     #[inline]
     pub(crate) fn end(&mut self) {
         let Some(lane) = self.lane.take() else { return };
-        if self.right.slow() {
+        if self.right.is(SLOW) {
             settle(lane, self.right.ticket(), Some(Sample { slow: true, ..Sample::SUCCESS }), None);
         } else {
             lane.succeed(self.right.ticket(), None);
@@ -85,10 +87,10 @@ impl Drop for Reading {
 #[cold]
 #[inline(never)]
 fn dropped(lane: Arc<Lane>, right: Right) {
-    if right.0 & RUNNING != 0 {
+    if right.is(RUNNING) {
         return broke(lane, right);
     }
-    let (ticket, slow) = (right.ticket(), right.slow());
+    let (ticket, slow) = (right.ticket(), right.is(SLOW));
     match lane.rules().early_drop {
         Verdict::Success if !slow => lane.succeed(ticket, None),
         Verdict::Success => settle(lane, ticket, Some(Sample { slow, ..Sample::SUCCESS }), None),
@@ -100,5 +102,5 @@ fn dropped(lane: Arc<Lane>, right: Right) {
 #[cold]
 #[inline(never)]
 fn broke(lane: Arc<Lane>, right: Right) {
-    settle(lane, right.ticket(), Some(Sample { failed: true, slow: right.slow(), local: true }), None);
+    settle(lane, right.ticket(), Some(Sample { failed: true, slow: right.is(SLOW), local: true }), None);
 }

@@ -34,23 +34,13 @@ pub struct Breaker<S, C> {
     inner: S,
     source: Source,
     classify: C,
-    polled: Polled,
-    /// For the next call, if the inner service is asked. If that panics before there is a future, it is dropped here.
+    /// For the next call, once it is ready. If that panics before there is a future, it is dropped here.
     permit: Permit,
-}
-
-/// What `poll_ready` last said, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Polled {
-    No,
-    /// The circuit refuses: the inner service was not asked.
-    Refusing,
-    Ready,
 }
 
 impl<S, C> Breaker<S, C> {
     pub(crate) fn new(inner: S, source: Source, classify: C) -> Self {
-        Self { inner, source, classify, polled: Polled::No, permit: Permit::default() }
+        Self { inner, source, classify, permit: Permit::default() }
     }
 }
 
@@ -66,24 +56,23 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        let Source::Single(circuit) = &self.source else { return self.inner.poll_ready(cx) };
         // What was reported ready stays ready: the inner service keeps what it has reserved.
-        if self.polled != Polled::Ready {
-            self.polled = if self.refuses() {
-                Polled::Refusing
+        if !self.permit.is_ready() {
+            if circuit.shared().refuses() {
+                self.permit.refuse();
             } else {
                 ready!(self.inner.poll_ready(cx))?;
-                Polled::Ready
-            };
+                self.permit.prepare(circuit);
+            }
         }
         Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        // Who was not polled is a broken promise, of which the inner service may complain.
-        let asked = mem::replace(&mut self.polled, Polled::No) != Polled::Refusing;
         if !self.permit.let_in_if_closed(request.method()) {
-            return self.call_unless_closed(asked, request);
+            return self.call_unless_closed(request);
         }
         note(request.extensions(), State::Closed);
         // In this order, the future goes to its place at once, and a panic leaves the permit here.
@@ -95,28 +84,15 @@ where
     }
 }
 
-impl<S, C> Breaker<S, C> {
-    /// Whether a call would be refused now, whatever it is. If not, there is a permit for it.
-    #[inline]
-    fn refuses(&mut self) -> bool {
-        let Source::Single(circuit) = &self.source else { return false };
-        let refuses = circuit.shared().refuses();
-        if refuses {
-            self.permit.forget();
-        } else {
-            self.permit.prepare(circuit);
-        }
-        refuses
-    }
-}
-
 impl<S, C: Clone> Breaker<S, C> {
     /// Apart, since most calls are made to one circuit that is closed: their requests are not moved about.
     #[inline(never)]
-    fn call_unless_closed<B>(&mut self, asked: bool, mut request: Request<B>) -> ResponseFuture<S::Future, C>
+    fn call_unless_closed<B>(&mut self, mut request: Request<B>) -> ResponseFuture<S::Future, C>
     where
         S: Service<Request<B>>,
     {
+        // Who was not polled is a broken promise, of which the inner service may complain.
+        let asked = !mem::take(&mut self.permit).is_refusal();
         let entered = match &self.source {
             Source::Off => Ok(Permit::default()),
             Source::Single(circuit) => enter(circuit, asked, &request),
@@ -171,7 +147,7 @@ impl<S: Clone, C: Clone> Clone for Breaker<S, C> {
 
 impl<S: fmt::Debug, C> fmt::Debug for Breaker<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, source, classify: _, polled, permit: _ } = self;
-        f.debug_struct("Breaker").field("inner", inner).field("source", source).field("polled", polled).finish()
+        let Self { inner, source, classify: _, permit } = self;
+        f.debug_struct("Breaker").field("inner", inner).field("source", source).field("permit", permit).finish()
     }
 }
