@@ -37,6 +37,8 @@ const RUNNING: u64 = 2;
 const NO_BODY: u64 = 4;
 /// It is known when it began.
 const TIMED: u64 = 8;
+/// More has to be looked at than the status, and the end of the body.
+const UNUSUAL: u64 = 32;
 /// There will be no call.
 const REFUSED: u64 = 16;
 
@@ -45,23 +47,29 @@ impl Start {
     #[inline]
     fn new(lane: &Lane, method: &Method) -> Self {
         let kind = LET_IN | RUNNING | if method == Method::HEAD { NO_BODY } else { 0 };
+        if lane.rules().usual { Self(kind) } else { Self::unusual(lane, kind) }
+    }
+
+    #[inline(never)]
+    fn unusual(lane: &Lane, kind: u64) -> Self {
+        let kind = kind | UNUSUAL;
         if lane.rules().slow_after.is_some() { Self::at(lane.shared().now(), kind) } else { Self(kind) }
     }
 
     #[inline]
     fn at(began: Nanos, kind: u64) -> Self {
-        // For 18 years.
-        Self(began << 5 | TIMED | kind)
+        // For 9 years.
+        Self(began << 6 | TIMED | kind)
     }
 
     #[inline]
-    fn is(self, kind: u64) -> bool {
-        self.0 & kind != 0
+    fn is(self, any: u64) -> bool {
+        self.0 & any != 0
     }
 
     #[inline]
     fn lasted(self, now: Nanos) -> Nanos {
-        if self.is(TIMED) { now.saturating_sub(self.0 >> 5) } else { 0 }
+        if self.is(TIMED) { now.saturating_sub(self.0 >> 6) } else { 0 }
     }
 
     #[inline]
@@ -158,12 +166,10 @@ impl Permit {
         let Some(lane) = &self.lane else { return Some(Reading::default()) };
         let rules = lane.rules();
         let usual = verdict.is_none()
-            && rules.slow_after.is_none()
+            && !self.start.is(UNUSUAL | NO_BODY)
             && answer.extensions().is_empty()
             && rules.statuses.verdict(answer.status()) == Verdict::Success
-            && !self.start.is(NO_BODY)
             && !answer.body().is_end_stream()
-            && rules.bodies == JudgeAt::End
             && (rules.event_streams == JudgeAt::End || answer.body().size_hint().exact().is_some());
         if usual { self.lane.take().map(|lane| Reading::new(lane, self.ticket, false)) } else { None }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) hook: Option<Hook>,
     /// How long a bucket of the window lasts; `None` if it counts calls.
     pub(crate) bucket: Option<Nanos>,
+    /// Whether all there is to know of most calls is their status and the end of their body.
+    pub(crate) usual: bool,
     size: usize,
     seed: Option<u64>,
 }
@@ -69,6 +71,7 @@ impl Rules {
             initial: policy.initial,
             hook: policy.hook,
             bucket,
+            usual: policy.slow_calls.is_none() && policy.bodies == JudgeAt::End,
             size,
             seed: policy.seed,
         };
