@@ -35,12 +35,12 @@ const LET_IN: u64 = 1;
 const RUNNING: u64 = 2;
 /// There will be no body.
 const NO_BODY: u64 = 4;
-/// It is known when it began.
-const TIMED: u64 = 8;
 /// More has to be looked at than the status, and the end of the body.
-const UNUSUAL: u64 = 32;
-/// There will be no call.
-const REFUSED: u64 = 16;
+const UNUSUAL: u64 = 8;
+/// It is known when it began.
+const TIMED: u64 = 16;
+/// There will be no call: it will be refused.
+const REFUSED: u64 = 32;
 
 impl Start {
     /// A call that is let in now.
