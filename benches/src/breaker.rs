@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_circuit_breaker::{BreakerLayer, Cancelled, Policy, Window};
+use buttress_circuit_breaker::{BreakerLayer, Policy, Window};
 use bytes::Bytes;
 use failsafe::futures::CircuitBreaker as _;
 use http::Response;
@@ -43,6 +43,9 @@ pub(super) fn groups() -> Vec<Group> {
                 Case::new(BARE, || operation(bare(json(200)), request)),
                 Case::new("buttress", || ours(Policy::new(Window::time(WINDOW)))),
                 Case::new("buttress, a day", || ours(Policy::new(Window::time(Duration::from_secs(86_400))))),
+                Case::new("buttress, slow calls count", || {
+                    ours(Policy::new(Window::time(WINDOW)).slow_calls(Duration::from_secs(5), 0.5))
+                }),
                 // Its window grows with the calls in it: it is given little time.
                 Case::new("tower-resilience, 20 ms", || resilience(SlidingWindowType::TimeBased)()),
                 Case::new("seatbelt", seatbelt),
@@ -63,9 +66,9 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
-/// No clock is read: what is dropped is no failure.
+/// No clock is read, as no call has to wait.
 fn calls(calls: u32) -> Policy {
-    Policy::new(Window::calls(calls)).cancelled(Cancelled::Ignored)
+    Policy::new(Window::calls(calls))
 }
 
 fn layer(policy: Policy) -> BreakerLayer {

@@ -49,8 +49,8 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         this.reading.run();
-        // A reader that trusts Content-Length never polls for the final `None`.
         let polled = this.inner.as_mut().poll_frame(cx);
+        // A reader that trusts Content-Length never polls for the final `None`.
         let ended = matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream();
         // Judging does not panic, and would leak the frame if it did: so there is nothing to clean up, and the frame is
         // not moved for the sake of it.
@@ -58,7 +58,7 @@ where
         match *polled {
             Poll::Ready(Some(Err(_))) => this.reading.fail(),
             _ if ended => this.reading.end(),
-            _ => this.reading.rest(),
+            _ => this.reading.came_back(),
         }
         ManuallyDrop::into_inner(polled)
     }

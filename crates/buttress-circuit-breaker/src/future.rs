@@ -60,14 +60,16 @@ where
         };
         let (permit, classify) = (this.permit, this.classify);
         permit.run();
-        let answer = match future.poll(cx) {
+        let polled = future.poll(cx);
+        permit.came_back();
+        let answer = match polled {
             Poll::Ready(Ok(answer)) => answer,
             Poll::Ready(Err(error)) => {
                 permit.error(classify.error(&error));
                 return Poll::Ready(Err(error));
             }
             Poll::Pending => {
-                permit.rest();
+                permit.wait();
                 return Poll::Pending;
             }
         };

@@ -13,7 +13,8 @@ use crate::{
     window::{Nanos, Sample},
 };
 
-/// A call, trial or not, until the head of its answer. Dropped before that, it gives its place back.
+/// A call, trial or not, until the head of its answer; before that, what a service holds for its next call. Dropped, it
+/// gives its place back.
 ///
 /// What is not the usual case takes a permit apart and goes elsewhere with the pieces: a permit is not much code then,
 /// and whatever holds one can be kept in registers.
@@ -25,51 +26,48 @@ pub(crate) struct Permit {
     start: Start,
 }
 
-/// When a call began, in nanoseconds, above what else has to be known of it, a bit each.
+/// How far a call is, a bit each, below when it began, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Start(u64);
 
+/// The service is ready for a call.
+const READY: u64 = 1;
+/// The next call will be refused.
+const REFUSED: u64 = 2;
 /// A call was let in.
-const LET_IN: u64 = 1;
+const LET_IN: u64 = 4;
 /// The inner service is running for it.
-const RUNNING: u64 = 2;
+const RUNNING: u64 = 8;
 /// There will be no body.
-const NO_BODY: u64 = 4;
-/// More has to be looked at than the status, and the end of the body.
-const UNUSUAL: u64 = 8;
+const NO_BODY: u64 = 16;
 /// It is known when it began.
-const TIMED: u64 = 16;
-/// There will be no call: it will be refused.
-const REFUSED: u64 = 32;
+const TIMED: u64 = 32;
+
+const BITS: u32 = 6;
 
 impl Start {
     /// A call that is let in now.
     #[inline]
     fn new(lane: &Lane, method: &Method) -> Self {
-        let kind = LET_IN | RUNNING | if method == Method::HEAD { NO_BODY } else { 0 };
-        if lane.rules().usual { Self(kind) } else { Self::unusual(lane, kind) }
-    }
-
-    #[inline(never)]
-    fn unusual(lane: &Lane, kind: u64) -> Self {
-        let kind = kind | UNUSUAL;
-        if lane.rules().slow_after.is_some() { Self::at(lane.shared().now(), kind) } else { Self(kind) }
+        let start = Self(LET_IN | RUNNING | if method == Method::HEAD { NO_BODY } else { 0 });
+        if lane.rules().slow_after.is_some() { start.at(lane.shared().now()) } else { start }
     }
 
     #[inline]
-    fn at(began: Nanos, kind: u64) -> Self {
-        // For 9 years.
-        Self(began << 6 | TIMED | kind)
+    fn at(self, began: Nanos) -> Self {
+        Self(began << BITS | TIMED | self.0)
     }
 
     #[inline]
-    fn is(self, any: u64) -> bool {
-        self.0 & any != 0
+    fn is(self, bit: u64) -> bool {
+        self.0 & bit != 0
     }
 
+    /// How long it has lasted: true of every call that takes less than 9 years.
     #[inline]
     fn lasted(self, now: Nanos) -> Nanos {
-        if self.is(TIMED) { now.saturating_sub(self.0 >> 6) } else { 0 }
+        let began = self.0 >> BITS << BITS;
+        if self.is(TIMED) { (now << BITS).wrapping_sub(began) >> BITS } else { 0 }
     }
 
     #[inline]
@@ -79,37 +77,63 @@ impl Start {
 }
 
 impl Permit {
-    /// Whether the next call of a service may be let in with it.
     #[inline]
-    pub(crate) fn is_ready(&mut self) -> bool {
-        self.lane.is_some() && !self.has_panicked()
+    pub(crate) fn is_ready(&self) -> bool {
+        self.start.is(READY)
     }
 
-    /// Whether the last call panicked, and somebody has caught that. If so, it counts now.
-    #[inline(never)]
-    fn has_panicked(&mut self) -> bool {
-        let panicked = self.start.is(LET_IN);
-        if panicked {
-            drop(mem::take(self));
-        }
-        panicked
-    }
-
-    /// For the next call of a service, which may be let in with it.
+    /// A service is ready for its next call, which may be let in with this.
     #[inline]
     pub(crate) fn prepare(&mut self, circuit: &Circuit) {
-        self.start = Start::default();
+        self.count_panic();
         // There is none to be dropped.
         mem::forget(self.lane.replace(circuit.lane().clone()));
+        self.be_ready();
+    }
+
+    /// A service is ready for its next call, whose circuit nobody knows yet.
+    #[inline]
+    pub(crate) fn be_ready(&mut self) {
+        self.start = Start(READY);
     }
 
     /// The next call will be refused.
     pub(crate) fn refuse(&mut self) {
+        self.count_panic();
         self.start = Start(REFUSED);
     }
 
     pub(crate) fn is_refusal(&self) -> bool {
         self.start.is(REFUSED)
+    }
+
+    /// If the last call panicked, and somebody has caught that, it is here still.
+    #[inline]
+    fn count_panic(&mut self) {
+        #[cold]
+        #[inline(never)]
+        fn count(permit: &mut Permit) {
+            drop(mem::take(permit));
+        }
+        if self.lane.is_some() {
+            count(self);
+        }
+    }
+
+    /// Lets a call in if its circuit is known and closed. It takes no lock.
+    #[inline]
+    pub(crate) fn let_in_if_closed(&mut self, method: &Method) -> bool {
+        let Some(lane) = self.lane.as_ref().filter(|_| self.start.is(READY)) else { return false };
+        let standing = lane.standing();
+        if standing.is_closed() {
+            (self.ticket, self.start) = (standing, Start::new(lane, method));
+        }
+        standing.is_closed()
+    }
+
+    /// Lets a call in.
+    pub(crate) fn new(lane: &Arc<Lane>, ticket: Ticket, method: &Method) -> Self {
+        Self { lane: Some(lane.clone()), ticket, start: Start::new(lane, method) }
     }
 
     /// Takes it out, once the inner service has come back from its call.
@@ -118,42 +142,28 @@ impl Permit {
         Self { lane: self.lane.take(), ticket: self.ticket, start: Start(self.start.0 & !RUNNING) }
     }
 
-    /// Lets a call in if its circuit is known and closed. It takes no lock.
-    #[inline]
-    pub(crate) fn let_in_if_closed(&mut self, method: &Method) -> bool {
-        let Some(lane) = &self.lane else { return false };
-        let standing = lane.standing();
-        if standing.is_closed() {
-            (self.ticket, self.start) = (standing, Start::new(lane, method));
-        }
-        standing.is_closed()
-    }
-
-    #[inline]
-    pub(crate) fn new(lane: &Arc<Lane>, ticket: Ticket, method: &Method) -> Self {
-        Self { lane: Some(lane.clone()), ticket, start: Start::new(lane, method) }
-    }
-
-    /// The inner service runs. If this is dropped before it [rests](Self::rest), it has panicked (CBK-9).
+    /// The inner service runs. If this is dropped or run again before that [came back](Self::came_back), it has panicked
+    /// (CBK-9).
     #[inline]
     pub(crate) fn run(&mut self) {
+        if self.start.is(RUNNING) {
+            self.error(Some(Verdict::Failure));
+        }
         self.start.0 |= RUNNING;
     }
 
-    /// The answer is waited for. It is known from now on for how long: most calls need no clock before.
     #[inline]
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn came_back(&mut self) {
         self.start.0 &= !RUNNING;
-        if !self.start.is(TIMED) {
-            self.begin_to_wait();
-        }
     }
 
-    fn begin_to_wait(&mut self) {
-        if let Some(lane) = &self.lane
+    /// The answer is not there yet. It is known from now on for how long: most calls need no clock before.
+    #[inline]
+    pub(crate) fn wait(&mut self) {
+        if let Some(lane) = self.lane.as_ref().filter(|_| !self.start.is(TIMED))
             && lane.rules().cancelled_after.is_some()
         {
-            self.start = Start::at(lane.shared().now(), self.start.0);
+            self.start = self.start.at(lane.shared().now());
         }
     }
 
@@ -166,9 +176,10 @@ impl Permit {
         let Some(lane) = &self.lane else { return Some(Reading::default()) };
         let rules = lane.rules();
         let usual = verdict.is_none()
-            && !self.start.is(UNUSUAL | NO_BODY)
+            && rules.usual
             && answer.extensions().is_empty()
             && rules.statuses.verdict(answer.status()) == Verdict::Success
+            && !self.start.is(NO_BODY)
             && !answer.body().is_end_stream()
             && (rules.event_streams == JudgeAt::End || answer.body().size_hint().exact().is_some());
         if usual { self.lane.take().map(|lane| Reading::new(lane, self.ticket, false)) } else { None }
@@ -246,7 +257,8 @@ fn error(lane: Arc<Lane>, ticket: Ticket, start: Start, verdict: Verdict) {
 #[inline(never)]
 fn dropped(lane: Arc<Lane>, ticket: Ticket, start: Start) {
     if start.is(RUNNING) {
-        return error(lane, ticket, start, Verdict::Failure);
+        // Nobody knows how long ago.
+        return settle(lane, ticket, Some(Sample { failed: true, slow: false, local: true }), None);
     }
     if !start.is(LET_IN) {
         return;

@@ -270,8 +270,7 @@ pub enum HalfOpenEnd {
 pub enum Cancelled {
     /// Nothing: a trial gives its place back.
     Ignored,
-    /// A failure, if it had waited at least this long since the inner service first said that it is not there yet, else
-    /// nothing.
+    /// A failure, if it had waited at least this long since its first poll, else nothing.
     FailureAfter(Duration),
 }
 

@@ -42,14 +42,18 @@ impl Reading {
         Self { lane: Some(lane), right: Right::new(ticket, slow) }
     }
 
-    /// The inner body runs. If this is dropped before it [rests](Self::rest), that has panicked (CBK-9).
+    /// The inner body runs. If this is dropped or run again before that [came back](Self::came_back), it has panicked
+    /// (CBK-9).
     #[inline]
     pub(crate) fn run(&mut self) {
+        if self.right.is(RUNNING) {
+            self.fail();
+        }
         self.right.0 |= RUNNING;
     }
 
     #[inline]
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn came_back(&mut self) {
         self.right.0 &= !RUNNING;
     }
 

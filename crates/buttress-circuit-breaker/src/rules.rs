@@ -36,7 +36,7 @@ pub(crate) struct Rules {
     pub(crate) hook: Option<Hook>,
     /// How long a bucket of the window lasts; `None` if it counts calls.
     pub(crate) bucket: Option<Nanos>,
-    /// Whether all there is to know of most calls is their status and the end of their body.
+    /// Whether all there is to know of most answers is their status and the end of their body.
     pub(crate) usual: bool,
     size: usize,
     seed: Option<u64>,

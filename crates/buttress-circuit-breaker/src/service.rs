@@ -28,8 +28,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// What panics within the inner service goes on as a panic and is a failure (CBK-9), which is counted when whatever had
-/// called it is dropped: this service, a future, or a body.
+/// What panics within the inner service goes on as a panic and is a failure (CBK-9). It is counted when whatever had called
+/// it is dropped or used again: this service, a future, or a body.
 pub struct Breaker<S, C> {
     inner: S,
     source: Source,
@@ -56,14 +56,18 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        let Source::Single(circuit) = &self.source else { return self.inner.poll_ready(cx) };
         // What was reported ready stays ready: the inner service keeps what it has reserved.
         if !self.permit.is_ready() {
-            if circuit.shared().refuses() {
-                self.permit.refuse();
-            } else {
-                ready!(self.inner.poll_ready(cx))?;
-                self.permit.prepare(circuit);
+            match &self.source {
+                Source::Single(circuit) if circuit.shared().refuses() => self.permit.refuse(),
+                Source::Single(circuit) => {
+                    ready!(self.inner.poll_ready(cx))?;
+                    self.permit.prepare(circuit);
+                }
+                Source::Off | Source::Keyed { .. } => {
+                    ready!(self.inner.poll_ready(cx))?;
+                    self.permit.be_ready();
+                }
             }
         }
         Poll::Ready(Ok(()))
@@ -148,6 +152,10 @@ impl<S: Clone, C: Clone> Clone for Breaker<S, C> {
 impl<S: fmt::Debug, C> fmt::Debug for Breaker<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { inner, source, classify: _, permit } = self;
-        f.debug_struct("Breaker").field("inner", inner).field("source", source).field("permit", permit).finish()
+        f.debug_struct("Breaker")
+            .field("inner", inner)
+            .field("source", source)
+            .field("ready", &permit.is_ready())
+            .finish()
     }
 }

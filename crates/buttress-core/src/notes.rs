@@ -113,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn they_are_found_where_they_were_put_whoever_made_them() {
+        let notes = std::thread::spawn(Notes::default).join().unwrap();
+        let mut extensions = Extensions::new();
+        assert!(Notes::of(&extensions).is_none());
+        extensions.insert(notes);
+        assert!(Notes::of(&extensions).is_some());
+    }
+
+    #[test]
     fn a_panic_while_writing_spoils_nothing() {
         let notes = Notes::default();
         let writer = notes.clone();

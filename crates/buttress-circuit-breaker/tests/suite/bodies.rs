@@ -118,15 +118,3 @@ async fn frames_trailers_and_hints_go_through() {
     assert!(body.is_end_stream());
     assert_eq!(stack.circuit().snapshot().calls, 1);
 }
-
-// CBK-9
-#[tokio::test]
-async fn a_body_that_panics_is_a_failure() {
-    let stack = Stack::new(policy());
-    stack.provider.next(answer(200, script(&[Step::Panic])));
-    let mut answer = stack.ask().await.unwrap();
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(poll(answer.body_mut()))));
-    assert!(panicked.is_err());
-    drop(answer);
-    assert_eq!(stack.circuit().snapshot().failures, 1);
-}

@@ -88,6 +88,22 @@ async fn a_dropped_call_is_a_failure_once_it_has_waited_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_waits_from_its_first_poll_on() {
+    for polled in [false, true] {
+        let stack = Stack::new(policy());
+        stack.provider.next(Then::Never);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut service = stack.service.clone();
+        assert!(Service::<Request<()>>::poll_ready(&mut service, &mut cx).is_ready());
+        let mut call = Box::pin(service.call(Request::new(())));
+        advance(60 * S).await;
+        assert!(!polled || call.as_mut().poll(&mut cx).is_pending());
+        drop(call);
+        assert_eq!(stack.circuit().snapshot().calls, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trial_that_is_dropped_after_long_opens_the_circuit() {
     let stack = Stack::new(policy().initial(State::HalfOpen).cancelled(Cancelled::FailureAfter(2 * S)));
     let call = stack.start();

@@ -12,6 +12,7 @@ mod manual;
 mod metrics;
 mod model;
 mod outage;
+mod panics;
 mod policy;
 mod readiness;
 mod regressions;

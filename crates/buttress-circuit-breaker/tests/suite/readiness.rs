@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_circuit_breaker::{BreakerLayer, State};
+use buttress_circuit_breaker::{BreakerLayer, Keys, State};
 use http::{Request, Response};
 use tokio::time::advance;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -51,8 +51,15 @@ fn poll_ready<S: Service<Request<()>>>(service: &mut S) -> bool {
 
 #[tokio::test]
 async fn a_closed_circuit_is_ready_when_its_service_is() {
+    let keyed = BreakerLayer::keyed("a", policy(), Keys::hosts()).unwrap();
+    for layer in [BreakerLayer::new("a", policy()).unwrap(), keyed, BreakerLayer::off()] {
+        is_ready_when_its_service_is(&layer).await;
+    }
+}
+
+async fn is_ready_when_its_service_is(layer: &BreakerLayer) {
     let gate = Gate::default();
-    let mut service = BreakerLayer::new("a", policy()).unwrap().layer(gate.clone());
+    let mut service = layer.layer(gate.clone());
     assert!(!poll_ready(&mut service));
     gate.0.lock().unwrap().open = true;
     assert!(poll_ready(&mut service));
