@@ -91,9 +91,7 @@ fn judge<B: http_body::Body>(
     head: Parts,
     body: B,
 ) -> (Parts, B, Reading) {
-    let answer = Response::from_parts(head, body);
-    let reading = permit.answer(verdict, &answer);
-    let (head, body) = answer.into_parts();
+    let reading = permit.answer(verdict, &head, &body);
     (head, body, reading)
 }
 

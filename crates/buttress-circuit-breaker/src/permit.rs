@@ -1,7 +1,7 @@
 use std::{mem, sync::Arc};
 
 use buttress_core::Problem;
-use http::{Method, Response, header::CONTENT_TYPE};
+use http::{Method, Response, header::CONTENT_TYPE, response::Parts};
 use http_body::Body;
 
 use crate::{
@@ -187,13 +187,13 @@ impl Permit {
 
     /// Judges by the head of an answer, or leaves it to the body.
     #[inline]
-    pub(crate) fn answer<B: Body>(&mut self, verdict: Option<Verdict>, answer: &Response<B>) -> Reading {
+    pub(crate) fn answer<B: Body>(&mut self, verdict: Option<Verdict>, head: &Parts, body: &B) -> Reading {
         let Some(lane) = &self.lane else { return Reading::default() };
         let rules = lane.rules();
         let now = rules.slow_after.map(|_| lane.shared().now());
         let slow = now.is_some_and(|now| self.start.is_slow(rules, now));
-        let verdict = verdict.unwrap_or_else(|| by_status(rules, answer));
-        let goes_on = verdict == Verdict::Success && self.goes_on(rules, answer);
+        let verdict = verdict.unwrap_or_else(|| by_status(rules, head));
+        let goes_on = verdict == Verdict::Success && self.goes_on(rules, head, body);
         let Some(lane) = self.lane.take() else { return Reading::default() };
         if goes_on {
             return Reading::new(lane, self.ticket, slow);
@@ -217,8 +217,8 @@ impl Permit {
 
     /// Whether the body of an answer has something to say yet.
     #[inline]
-    fn goes_on<B: Body>(&self, rules: &Rules, answer: &Response<B>) -> bool {
-        !self.start.is(NO_BODY) && !answer.body().is_end_stream() && judged_at(rules, answer) == JudgeAt::End
+    fn goes_on<B: Body>(&self, rules: &Rules, head: &Parts, body: &B) -> bool {
+        !self.start.is(NO_BODY) && !body.is_end_stream() && judged_at(rules, head, body) == JudgeAt::End
     }
 }
 
@@ -270,21 +270,21 @@ fn dropped(lane: Arc<Lane>, ticket: Ticket, start: Start) {
 }
 
 #[inline]
-fn by_status<B>(rules: &Rules, answer: &Response<B>) -> Verdict {
-    let extensions = answer.extensions();
+fn by_status(rules: &Rules, head: &Parts) -> Verdict {
+    let extensions = &head.extensions;
     // What a layer of our own answered says nothing about the service behind it.
     let own = || extensions.get::<Problem>().is_some_and(|problem| problem.layer().is_some());
-    if !extensions.is_empty() && own() { Verdict::Ignore } else { rules.statuses.verdict(answer.status()) }
+    if !extensions.is_empty() && own() { Verdict::Ignore } else { rules.statuses.verdict(head.status) }
 }
 
 #[inline]
-fn judged_at<B: Body>(rules: &Rules, answer: &Response<B>) -> JudgeAt {
+fn judged_at<B: Body>(rules: &Rules, head: &Parts, body: &B) -> JudgeAt {
     // No event stream knows its length: most answers need not be asked for their type.
     let is_stream = || {
-        let kind = answer.headers().get(CONTENT_TYPE);
+        let kind = head.headers.get(CONTENT_TYPE);
         kind.is_some_and(|kind| starts_with_ignoring_case(kind.as_bytes(), b"text/event-stream"))
     };
-    let may_stream = rules.bodies != rules.event_streams && answer.body().size_hint().exact().is_none();
+    let may_stream = rules.bodies != rules.event_streams && body.size_hint().exact().is_none();
     if may_stream && is_stream() { rules.event_streams } else { rules.bodies }
 }
 
