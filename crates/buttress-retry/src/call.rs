@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     Budget, Outcome, Policy, Repeat, ReplayBody, Reread, Verdict, Why,
     keep::Keep,
+    open::Limits,
     outcome::Answer,
     reading::{Drain, Reading, is_readable},
     settings::Settings,
@@ -47,6 +48,14 @@ pub(crate) enum Turn<B: http_body::Body, E> {
     /// Asks the service whether it is ready; it has to be, and to answer, by this time.
     Ready(Option<Instant>),
     Start,
+}
+
+impl<S, P, ReqB> Call<S, P, ReqB> {
+    #[inline]
+    pub(crate) fn new(settings: &Arc<Settings<P>>, limits: &Limits, kept: Result<Again<S, ReqB>, Sent>) -> Self {
+        let (settings, deadline) = (settings.clone(), limits.deadline);
+        Self { settings, deadline, attempt: Attempt::FIRST, waited: Duration::ZERO, given_back: false, kept }
+    }
 }
 
 impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {

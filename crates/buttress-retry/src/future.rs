@@ -58,8 +58,13 @@ pin_project! {
 
 impl<S, P, F, ReqB, ResB: http_body::Body> ResponseFuture<S, P, F, ReqB, ResB> {
     #[inline]
-    pub(crate) fn new(future: F, call: Option<Call<S, P, ReqB>>, by: Option<Instant>) -> Self {
-        Self { state: State::Calling { future }, timer: Timer::at(by), call }
+    pub(crate) fn new(future: F, by: Option<Instant>, call: Call<S, P, ReqB>) -> Self {
+        Self { state: State::Calling { future }, timer: Timer::at(by), call: Some(call) }
+    }
+
+    #[inline]
+    pub(crate) fn once(future: F) -> Self {
+        Self { state: State::Calling { future }, timer: Timer::default(), call: None }
     }
 
     pub(crate) fn too_late(id: Option<CorrelationId>) -> Self {
@@ -99,12 +104,12 @@ where
                     Poll::Ready(result) => call.judge(result),
                     Poll::Pending => None,
                 };
+                if verdict == Some(Verdict::Final) {
+                    return polled.map_ok(hand_on);
+                }
                 // The try lets go of everything before anything else begins (RTY-5).
                 this.state.set(State::Turning);
                 match polled {
-                    Poll::Ready(result) if verdict == Some(Verdict::Final) => {
-                        return Poll::Ready(result.map(hand_on));
-                    }
                     Poll::Ready(result) => call.settle(result, verdict),
                     Poll::Pending => call.time_out(),
                 }

@@ -10,7 +10,7 @@ use http_body::{Body, Frame};
 use buttress_core::Problem;
 
 use crate::{
-    frames::Frames,
+    frames::{Frames, Replay},
     reread::{Read, Reread},
 };
 
@@ -65,7 +65,7 @@ impl<B: Body> Reading<B> {
     /// The answer as it came.
     pub(crate) fn into_response(self) -> Response<Reread<B>> {
         let Self { head, rest, frames, over, error, limit: _ } = self;
-        let read = Read { replay: frames.replay(), over, error, rest };
+        let read = Read { replay: Replay::of(&frames), frames, over, error, rest };
         Response::from_parts(head, Reread::read(read))
     }
 

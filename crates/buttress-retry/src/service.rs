@@ -8,7 +8,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{Policy, ReplayBody, Reread, ResponseFuture, Standard, open::plan, settings::Settings};
+use crate::{
+    Policy, ReplayBody, Reread, ResponseFuture, Standard,
+    call::{Again, Call, Sent},
+    extras::Lookup,
+    keep::Keep,
+    open::Plan,
+    settings::Settings,
+};
 
 /// The service of a [`RetryLayer`](crate::RetryLayer).
 ///
@@ -69,12 +76,31 @@ where
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let Ok(plan) = plan(&self.settings, &mut parts, &body) else {
-            return ResponseFuture::too_late(parts.extensions.remove());
+        let Self { inner, settings } = self;
+        let mut lookup = Lookup::new(&parts.extensions);
+        let Ok(plan) = Plan::of(settings, &parts, &mut lookup, &body) else {
+            return ResponseFuture::too_late(parts.extensions.get().cloned());
         };
-        let by = plan.by();
-        // The one that is ready is called; its clone is for later tries.
-        let (body, call) = plan.begin(&self.settings, &self.inner, &mut parts, body);
-        ResponseFuture::new(self.inner.call(Request::from_parts(parts, body)), call, by)
+        let common = &settings.common;
+        match plan.repeat {
+            Ok(repeat) => {
+                let (keep, body) = Keep::new(&parts, lookup, &plan.limits, body, common.replay_limit);
+                plan.mark(&mut parts, common);
+                // The one that is ready is called; its clone is for later tries.
+                let future = inner.call(Request::from_parts(parts, body));
+                let again = Again { service: inner.clone(), keep, repeat, budget: plan.budget };
+                ResponseFuture::new(future, plan.limits.by, Call::new(settings, &plan.limits, Ok(again)))
+            }
+            Err(_) if plan.is_free() => {
+                plan.mark(&mut parts, common);
+                ResponseFuture::once(inner.call(Request::from_parts(parts, ReplayBody::once(body))))
+            }
+            Err(why) => {
+                plan.mark(&mut parts, common);
+                let sent = Sent { why, id: parts.extensions.get().cloned() };
+                let future = inner.call(Request::from_parts(parts, ReplayBody::once(body)));
+                ResponseFuture::new(future, plan.limits.by, Call::new(settings, &plan.limits, Err(sent)))
+            }
+        }
     }
 }
