@@ -13,6 +13,7 @@ mod metrics;
 mod model;
 mod outage;
 mod policy;
+mod polly;
 mod readiness;
 mod regressions;
 mod tables;
