@@ -6,7 +6,7 @@ use http::Extensions;
 ///
 /// A mark in the extensions of requests that leave. Whoever tries a call again marks all of its requests, the first one
 /// as well, so that layers below can tell a first try from a later one, and so that no second layer of the same stack
-/// tries it again (RTY-17, RTY-18).
+/// tries it again (RTY-17, RTY-18). It is written and read by [`mark`](Self::mark) and [`of`](Self::of) alone.
 ///
 /// # Examples
 ///
@@ -23,10 +23,14 @@ use http::Extensions;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt(NonZeroU32);
 
-/// The mark of a first try. Of no size, it is put among the extensions without an allocation, and there is a first try
-/// of every call.
+/// That a request is one of several tries. Of no size, it is put among the extensions without an allocation; and the
+/// first try is one of every call.
 #[derive(Clone)]
-struct First;
+struct Marked;
+
+/// Which one, if it is not the first.
+#[derive(Clone)]
+struct Later(Attempt);
 
 impl Attempt {
     /// The first try.
@@ -36,20 +40,18 @@ impl Attempt {
     #[must_use]
     #[inline]
     pub fn of(extensions: &Extensions) -> Option<Self> {
-        match extensions.get::<First>() {
-            Some(First) => Some(Self::FIRST),
-            None => extensions.get().copied(),
-        }
+        let Marked = extensions.get()?;
+        Some(extensions.get().map_or(Self::FIRST, |Later(attempt)| *attempt))
     }
 
     /// Marks a request as this try.
     #[inline]
     pub fn mark(self, extensions: &mut Extensions) {
-        if self == Self::FIRST {
-            extensions.insert(First);
-        } else {
-            extensions.remove::<First>();
-            extensions.insert(self);
+        let marked = extensions.insert(Marked).is_some();
+        if self != Self::FIRST {
+            extensions.insert(Later(self));
+        } else if marked {
+            extensions.remove::<Later>();
         }
     }
 
@@ -79,12 +81,5 @@ mod tests {
             attempt.mark(&mut extensions);
             assert_eq!(Attempt::of(&extensions), Some(attempt));
         }
-    }
-
-    #[test]
-    fn one_that_was_put_there_by_itself_counts_as_well() {
-        let mut extensions = Extensions::new();
-        extensions.insert(Attempt::FIRST);
-        assert_eq!(Attempt::of(&extensions), Some(Attempt::FIRST));
     }
 }

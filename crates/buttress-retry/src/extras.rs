@@ -6,11 +6,10 @@ use tokio::time::Instant;
 
 use crate::{Repeat, open::Limits};
 
-/// The extensions of a request, as they are looked up: each once, and none when there is none left.
+/// Looks extensions of a request up, and none when there is none left.
 pub(crate) struct Lookup<'a> {
     extensions: &'a Extensions,
     left: usize,
-    // First of all, as it is in every request that a host hands on, and often alone.
     peer: Option<&'a PeerAddr>,
 }
 
@@ -18,6 +17,7 @@ impl<'a> Lookup<'a> {
     #[inline]
     pub(crate) fn new(extensions: &'a Extensions) -> Self {
         let mut lookup = Self { extensions, left: extensions.len(), peer: None };
+        // First of all, as it is in every request that a host hands on, and often alone.
         lookup.peer = lookup.find();
         lookup
     }
@@ -55,11 +55,17 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
-    /// Keeps what is there, where the deadline has been looked up.
+    /// Keeps what is there; the deadline was looked up before.
     #[inline]
-    pub(crate) fn fill(&mut self, mut lookup: Lookup<'_>, limits: &Limits) {
+    pub(crate) fn fill(&mut self, lookup: Lookup<'_>, limits: Limits) {
         self.deadline = limits.deadline;
-        self.peer = lookup.peer.copied();
+        keep(&mut self.peer, lookup.peer);
+        if lookup.left > 0 {
+            self.fill_rest(lookup);
+        }
+    }
+
+    fn fill_rest(&mut self, mut lookup: Lookup<'_>) {
         keep(&mut self.id, lookup.find());
         keep(&mut self.notes, lookup.find());
         keep(&mut self.repeat, lookup.find());
@@ -128,7 +134,7 @@ mod tests {
             let mut extras = Extras::default();
             let mut lookup = Lookup::new(&given);
             let deadline = lookup.deadline();
-            extras.fill(lookup, &Limits { given: deadline, deadline, by: None });
+            extras.fill(lookup, Limits { given: deadline, deadline, by: None });
             let back = extras.to_extensions();
             assert_eq!(back.len(), given.len(), "{among:b}");
             assert_eq!((back.get(), extras.id()), (has(0).then_some(&id), has(0).then_some(&id)));

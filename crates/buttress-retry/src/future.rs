@@ -95,23 +95,25 @@ where
         loop {
             let turn = if let StateProj::Calling { future } = this.state.as_mut().project() {
                 // Calling → answered | Reading | Draining | Waiting | Readying
-                // An answer that is there goes before a time that is over.
-                let polled = future.poll(cx);
-                if polled.is_pending() {
-                    ready!(this.timer.as_mut().poll(cx));
-                }
-                let verdict = match &polled {
-                    Poll::Ready(result) => call.judge(result),
-                    Poll::Pending => None,
-                };
-                if verdict == Some(Verdict::Final) {
-                    return polled.map_ok(hand_on);
-                }
-                // The try lets go of everything before anything else begins (RTY-5).
-                this.state.set(State::Turning);
-                match polled {
-                    Poll::Ready(result) => call.settle(result, verdict),
-                    Poll::Pending => call.time_out(),
+                // An answer that is there goes before a time that is over; and the try lets go of everything before
+                // anything else begins (RTY-5).
+                match future.poll(cx) {
+                    Poll::Ready(Ok(response)) => match call.judge(&response) {
+                        Some(Verdict::Final) => return Poll::Ready(Ok(hand_on(response))),
+                        verdict => {
+                            this.state.set(State::Turning);
+                            call.settle(response, verdict)
+                        }
+                    },
+                    Poll::Ready(Err(error)) => {
+                        this.state.set(State::Turning);
+                        call.fail(error)
+                    }
+                    Poll::Pending => {
+                        ready!(this.timer.as_mut().poll(cx));
+                        this.state.set(State::Turning);
+                        call.time_out()
+                    }
                 }
             } else {
                 ready!(advance(this.state.as_mut(), this.timer.as_mut(), call, cx))

@@ -12,7 +12,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Head {
     // None: not filled in yet.
-    line: Option<(Method, Uri, Version)>,
+    method: Option<Method>,
+    uri: Option<Uri>,
+    version: Version,
     fields: Fields,
     extras: Extras,
 }
@@ -31,8 +33,10 @@ const FEW: usize = 6;
 
 impl Head {
     #[inline]
-    pub(crate) fn fill(&mut self, parts: &Parts, lookup: Lookup<'_>, limits: &Limits) {
-        self.line.get_or_insert_with(|| (parts.method.clone(), parts.uri.clone(), parts.version));
+    pub(crate) fn fill(&mut self, parts: &Parts, lookup: Lookup<'_>, limits: Limits) {
+        self.method = Some(parts.method.clone());
+        self.uri = Some(parts.uri.clone());
+        self.version = parts.version;
         self.fields.fill(&parts.headers);
         self.extras.fill(lookup, limits);
     }
@@ -44,10 +48,9 @@ impl Head {
     /// The head of a later try, with this body.
     pub(crate) fn request<B>(&self, body: B, attempt: Attempt, common: &Common) -> Request<B> {
         let mut request = Request::new(body);
-        let (method, uri, version) = self.line.clone().expect("it was filled in before the first try");
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.version_mut() = version;
+        *request.method_mut() = self.method.clone().unwrap_or_default();
+        *request.uri_mut() = self.uri.clone().unwrap_or_default();
+        *request.version_mut() = self.version;
         *request.extensions_mut() = self.extras.to_extensions();
         attempt.mark(request.extensions_mut());
         let headers = request.headers_mut();

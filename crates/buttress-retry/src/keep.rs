@@ -60,7 +60,7 @@ impl<B: Body> Keep<B> {
     pub(crate) fn new(
         parts: &Parts,
         lookup: Lookup<'_>,
-        limits: &Limits,
+        limits: Limits,
         body: B,
         limit: usize,
     ) -> (Self, ReplayBody<B>) {

@@ -19,8 +19,8 @@ pub(crate) struct Plan {
     pub(crate) repeat: Result<Repeat, Why>,
     /// None: that of the layer, or none at all.
     pub(crate) budget: Option<Budget>,
-    // RTY-18
-    nested: bool,
+    /// RTY-18
+    pub(crate) nested: bool,
 }
 
 /// There is no time at all.
@@ -51,27 +51,18 @@ impl Plan {
         };
         Ok(Self { limits, repeat, budget, nested })
     }
+}
 
-    /// Whether it is sent once, and may take as long as it likes.
-    #[inline]
-    pub(crate) fn is_free(&self) -> bool {
-        self.repeat == Err(Why::Unrepeatable) && self.limits.by.is_none()
+/// Tells the layers below, and the server, what they have to know.
+#[inline]
+pub(crate) fn mark(parts: &mut Parts, common: &Common, limits: Limits, nested: bool) {
+    if limits.deadline != limits.given
+        && let Some(deadline) = limits.deadline
+    {
+        parts.extensions.insert(Deadline::at(deadline.into_std()));
     }
-
-    /// Tells the layers below, and the server, what they have to know of it.
-    #[inline]
-    pub(crate) fn mark(&self, parts: &mut Parts, common: &Common) {
-        if self.limits.deadline != self.limits.given
-            && let Some(deadline) = self.limits.deadline
-        {
-            parts.extensions.insert(Deadline::at(deadline.into_std()));
-        }
-        if !self.nested {
-            common.number(&mut parts.headers, Attempt::FIRST);
-        }
-        if self.repeat.is_ok() {
-            Attempt::FIRST.mark(&mut parts.extensions);
-        }
+    if !nested {
+        common.number(&mut parts.headers, Attempt::FIRST);
     }
 }
 

@@ -3,17 +3,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::Body;
+use buttress_core::{Attempt, Body};
 use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
 use crate::{
-    Policy, ReplayBody, Reread, ResponseFuture, Standard,
+    Policy, ReplayBody, Reread, ResponseFuture, Standard, Why,
     call::{Again, Call, Sent},
     extras::Lookup,
     keep::Keep,
-    open::Plan,
+    open::{Plan, mark},
     settings::Settings,
 };
 
@@ -81,25 +81,26 @@ where
         let Ok(plan) = Plan::of(settings, &parts, &mut lookup, &body) else {
             return ResponseFuture::too_late(parts.extensions.get().cloned());
         };
-        let common = &settings.common;
-        match plan.repeat {
+        let (common, Plan { limits, repeat, budget, nested }) = (&settings.common, plan);
+        match repeat {
             Ok(repeat) => {
-                let (keep, body) = Keep::new(&parts, lookup, &plan.limits, body, common.replay_limit);
-                plan.mark(&mut parts, common);
+                let (keep, body) = Keep::new(&parts, lookup, limits, body, common.replay_limit);
+                mark(&mut parts, common, limits, nested);
+                Attempt::FIRST.mark(&mut parts.extensions);
                 // The one that is ready is called; its clone is for later tries.
                 let future = inner.call(Request::from_parts(parts, body));
-                let again = Again { service: inner.clone(), keep, repeat, budget: plan.budget };
-                ResponseFuture::new(future, plan.limits.by, Call::new(settings, &plan.limits, Ok(again)))
+                let kept = Ok(Again { service: inner.clone(), keep, repeat, budget });
+                ResponseFuture::new(future, limits.by, Call::new(settings, limits, kept))
             }
-            Err(_) if plan.is_free() => {
-                plan.mark(&mut parts, common);
+            Err(Why::Unrepeatable) if limits.by.is_none() => {
+                mark(&mut parts, common, limits, nested);
                 ResponseFuture::once(inner.call(Request::from_parts(parts, ReplayBody::once(body))))
             }
             Err(why) => {
-                plan.mark(&mut parts, common);
+                mark(&mut parts, common, limits, nested);
                 let sent = Sent { why, id: parts.extensions.get().cloned() };
                 let future = inner.call(Request::from_parts(parts, ReplayBody::once(body)));
-                ResponseFuture::new(future, plan.limits.by, Call::new(settings, &plan.limits, Err(sent)))
+                ResponseFuture::new(future, limits.by, Call::new(settings, limits, Err(sent)))
             }
         }
     }
