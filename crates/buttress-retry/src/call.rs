@@ -133,6 +133,11 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         }
     }
 
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// What the next try goes to.
     pub(crate) fn service(&mut self) -> &mut S {
         &mut again(&mut self.kept).service

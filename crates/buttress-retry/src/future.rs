@@ -171,6 +171,8 @@ where
         }
         // Readying → Calling | answered | Waiting | Readying
         StateProj::Readying => match call.service().poll_ready(cx) {
+            // A failure that was read, or a timer that was late, may have taken all the time there was (RTY-4).
+            Poll::Ready(Ok(())) if call.is_over() => call.time_out(),
             Poll::Ready(Ok(())) => Turn::Start,
             Poll::Ready(Err(error)) => Turn::Return(Err(error)),
             Poll::Pending => {
