@@ -16,17 +16,10 @@ pub(crate) struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     #[inline]
     pub(crate) fn new(extensions: &'a Extensions) -> Self {
-        let mut lookup = Self { extensions, left: extensions.len(), peer: None };
+        let mut left = extensions.len();
         // First of all, as it is in every request that a host hands on, and often alone.
-        lookup.peer = lookup.find();
-        lookup
-    }
-
-    #[inline]
-    fn find<T: Clone + Send + Sync + 'static>(&mut self) -> Option<&'a T> {
-        let found = if self.left > 0 { self.extensions.get() } else { None };
-        self.left -= usize::from(found.is_some());
-        found
+        let peer = find(extensions, &mut left);
+        Self { extensions, left, peer }
     }
 
     /// Whether it is somebody else who tries again.
@@ -37,8 +30,15 @@ impl<'a> Lookup<'a> {
 
     #[inline]
     pub(crate) fn deadline(&mut self) -> Option<Instant> {
-        self.find::<Deadline>().map(|deadline| Instant::from_std(deadline.instant()))
+        find(self.extensions, &mut self.left).map(|deadline: &Deadline| Instant::from_std(deadline.instant()))
     }
+}
+
+#[inline]
+fn find<'a, T: Clone + Send + Sync + 'static>(extensions: &'a Extensions, left: &mut usize) -> Option<&'a T> {
+    let found = if *left > 0 { extensions.get() } else { None };
+    *left -= usize::from(found.is_some());
+    found
 }
 
 /// Those of the kit have a place of their own: to copy all takes three allocations. That is done only where there is
@@ -58,19 +58,22 @@ impl Extras {
     /// Keeps what is there; the deadline was looked up before.
     #[inline]
     pub(crate) fn fill(&mut self, lookup: Lookup<'_>, limits: Limits) {
+        let Lookup { extensions, left, peer } = lookup;
         self.deadline = limits.deadline;
-        keep(&mut self.peer, lookup.peer);
-        if lookup.left > 0 {
-            self.fill_rest(lookup);
+        if left > 0 {
+            self.fill_others(extensions, left);
+        }
+        if self.all.is_empty() {
+            keep(&mut self.peer, peer);
         }
     }
 
-    fn fill_rest(&mut self, mut lookup: Lookup<'_>) {
-        keep(&mut self.id, lookup.find());
-        keep(&mut self.notes, lookup.find());
-        keep(&mut self.repeat, lookup.find());
-        if lookup.left > 0 {
-            self.all = lookup.extensions.clone();
+    fn fill_others(&mut self, extensions: &Extensions, mut left: usize) {
+        keep(&mut self.id, find(extensions, &mut left));
+        keep(&mut self.notes, find(extensions, &mut left));
+        keep(&mut self.repeat, find(extensions, &mut left));
+        if left > 0 {
+            self.all = extensions.clone();
         }
     }
 
