@@ -35,10 +35,9 @@ impl RetryAfter {
     /// Reads the wait from an answer's headers, or `None` when there is none that can be read.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let millis = headers.get(RETRY_AFTER_MS).and_then(|value| digits(value.as_bytes()));
-        match millis {
+        match find(headers, &RETRY_AFTER_MS).and_then(digits) {
             Some(millis) => Some(Self::Delay(Duration::from_millis(millis))),
-            None => headers.get(RETRY_AFTER).and_then(|value| Self::parse(value.as_bytes())),
+            None => find(headers, &RETRY_AFTER).and_then(Self::parse),
         }
     }
 
@@ -68,6 +67,11 @@ impl RetryAfter {
         let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
         HeaderValue::from(seconds.max(1))
     }
+}
+
+/// The first value of a field. Fields are few: to look a name up in the map, all of it would be hashed.
+fn find<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_bytes())
 }
 
 /// ASCII digits only; a number beyond `u64` is the longest wait there is, not an error.

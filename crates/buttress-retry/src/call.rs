@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     Budget, Outcome, Policy, Repeat, ReplayBody, Reread, Verdict, Why,
     keep::Keep,
+    open::Limits,
     outcome::Answer,
     reading::{Drain, Reading, is_readable},
     settings::Settings,
@@ -49,45 +50,54 @@ pub(crate) enum Turn<B: http_body::Body, E> {
     Start,
 }
 
-impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
-    /// What a try that has ended by itself is worth. None: its body may say.
+impl<S, P, ReqB> Call<S, P, ReqB> {
     #[inline]
-    pub(crate) fn judge<B, E>(&self, result: &Result<Response<B>, E>) -> Option<Verdict>
+    pub(crate) fn new(settings: &Arc<Settings<P>>, limits: Limits, kept: Result<Again<S, ReqB>, Sent>) -> Self {
+        let (settings, deadline) = (settings.clone(), limits.deadline);
+        Self { settings, deadline, attempt: Attempt::FIRST, waited: Duration::ZERO, given_back: false, kept }
+    }
+}
+
+impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
+    /// What an answer is worth. None: its body may say.
+    #[inline]
+    pub(crate) fn judge<B, E>(&self, response: &Response<B>) -> Option<Verdict>
     where
         P: Policy<E>,
         B: http_body::Body,
     {
-        let policy = &self.settings.policy;
-        match result {
-            Ok(response) => {
-                let answer = Answer::of(response);
-                let is_read = answer.leaves_open() && self.reads(response);
-                (!is_read).then(|| policy.judge(&Outcome::Answer(answer)))
-            }
-            Err(error) => Some(policy.judge(&Outcome::Error(error))),
+        let answer = Answer::of(response);
+        let is_read = answer.may_pass() && self.reads(response) && answer.says_nothing();
+        (!is_read).then(|| self.settings.policy.judge(&Outcome::Answer(answer)))
+    }
+
+    /// A try was answered with a failure.
+    #[cold]
+    pub(crate) fn settle<B, E>(&mut self, response: Response<B>, verdict: Option<Verdict>) -> Turn<B, E>
+    where
+        P: Policy<E>,
+        B: http_body::Body,
+    {
+        let Some(verdict) = verdict else {
+            let reading = Reading::new(response, self.settings.common.drain_bytes);
+            return Turn::Read(Box::new(reading), self.read_by());
+        };
+        match self.after(verdict, &Outcome::Answer(Answer::of(&response))) {
+            Some(delay) => self.retry(delay, Some(Box::pin(response.into_body()))),
+            None => Turn::Return(Ok(hand_on(response))),
         }
     }
 
-    /// A try has failed.
+    /// A try ended with an error.
     #[cold]
-    pub(crate) fn settle<B, E>(&mut self, result: Result<Response<B>, E>, verdict: Option<Verdict>) -> Turn<B, E>
+    pub(crate) fn fail<B, E>(&mut self, error: E) -> Turn<B, E>
     where
         P: Policy<E>,
         B: http_body::Body,
     {
-        match (result, verdict) {
-            (Ok(response), None) => {
-                let reading = Reading::new(response, self.settings.common.drain_bytes);
-                Turn::Read(Box::new(reading), self.read_by())
-            }
-            (Ok(response), Some(verdict)) => match self.after(verdict, &Outcome::Answer(Answer::of(&response))) {
-                Some(delay) => self.retry(delay, Some(Box::pin(response.into_body()))),
-                None => Turn::Return(Ok(hand_on(response))),
-            },
-            (Err(error), verdict) => match verdict.and_then(|verdict| self.after(verdict, &Outcome::Error(&error))) {
-                Some(delay) => self.retry(delay, None),
-                None => Turn::Return(Err(error)),
-            },
+        match self.next(&Outcome::Error(&error)) {
+            Some(delay) => self.retry(delay, None),
+            None => Turn::Return(Err(error)),
         }
     }
 
@@ -121,6 +131,11 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
             Some(due) => Turn::Wait(due),
             None => Turn::Ready(self.try_by()),
         }
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// What the next try goes to.

@@ -1,9 +1,45 @@
 //! The extensions of a request, kept for another try.
 
-use buttress_core::{CorrelationId, Deadline, Notes, PeerAddr};
+use buttress_core::{Attempt, CorrelationId, Deadline, Notes, PeerAddr};
 use http::Extensions;
+use tokio::time::Instant;
 
-use crate::Repeat;
+use crate::{Repeat, open::Limits};
+
+/// Looks extensions of a request up, and none when there is none left.
+pub(crate) struct Lookup<'a> {
+    extensions: &'a Extensions,
+    left: usize,
+    peer: Option<&'a PeerAddr>,
+}
+
+impl<'a> Lookup<'a> {
+    #[inline]
+    pub(crate) fn new(extensions: &'a Extensions) -> Self {
+        let mut left = extensions.len();
+        // First of all, as it is in every request that a host hands on, and often alone.
+        let peer = find(extensions, &mut left);
+        Self { extensions, left, peer }
+    }
+
+    /// Whether it is somebody else who tries again.
+    #[inline]
+    pub(crate) fn is_nested(&self) -> bool {
+        self.left > 0 && Attempt::of(self.extensions).is_some()
+    }
+
+    #[inline]
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
+        find(self.extensions, &mut self.left).map(|deadline: &Deadline| Instant::from_std(deadline.instant()))
+    }
+}
+
+#[inline]
+fn find<'a, T: Clone + Send + Sync + 'static>(extensions: &'a Extensions, left: &mut usize) -> Option<&'a T> {
+    let found = if *left > 0 { extensions.get() } else { None };
+    *left -= usize::from(found.is_some());
+    found
+}
 
 /// Those of the kit have a place of their own: to copy all takes three allocations. That is done only where there is
 /// another one.
@@ -11,7 +47,7 @@ use crate::Repeat;
 pub(crate) struct Extras {
     id: Option<CorrelationId>,
     notes: Option<Notes>,
-    deadline: Option<Deadline>,
+    deadline: Option<Instant>,
     peer: Option<PeerAddr>,
     repeat: Option<Repeat>,
     // All of them, or none.
@@ -19,16 +55,24 @@ pub(crate) struct Extras {
 }
 
 impl Extras {
+    /// Keeps what is there; the deadline was looked up before.
     #[inline]
-    pub(crate) fn fill(&mut self, extensions: &Extensions) {
-        let left = &mut extensions.len();
-        // The peer first: it is in every request that a host hands on.
-        copy(&mut self.peer, extensions, left);
-        copy(&mut self.id, extensions, left);
-        copy(&mut self.deadline, extensions, left);
-        copy(&mut self.notes, extensions, left);
-        copy(&mut self.repeat, extensions, left);
-        if *left > 0 {
+    pub(crate) fn fill(&mut self, lookup: Lookup<'_>, limits: Limits) {
+        let Lookup { extensions, left, peer } = lookup;
+        self.deadline = limits.deadline;
+        if left > 0 {
+            self.fill_others(extensions, left);
+        }
+        if self.all.is_empty() {
+            keep(&mut self.peer, peer);
+        }
+    }
+
+    fn fill_others(&mut self, extensions: &Extensions, mut left: usize) {
+        keep(&mut self.id, find(extensions, &mut left));
+        keep(&mut self.notes, find(extensions, &mut left));
+        keep(&mut self.repeat, find(extensions, &mut left));
+        if left > 0 {
             self.all = extensions.clone();
         }
     }
@@ -42,40 +86,34 @@ impl Extras {
     }
 
     pub(crate) fn to_extensions(&self) -> Extensions {
-        if !self.all.is_empty() {
-            return self.all.clone();
+        let mut extensions = self.all.clone();
+        if extensions.is_empty() {
+            put(&mut extensions, self.id.clone());
+            put(&mut extensions, self.notes.clone());
+            put(&mut extensions, self.peer);
+            put(&mut extensions, self.repeat);
         }
-        let mut extensions = Extensions::new();
-        put(&mut extensions, self.id.as_ref());
-        put(&mut extensions, self.notes.as_ref());
-        put(&mut extensions, self.deadline.as_ref());
-        put(&mut extensions, self.peer.as_ref());
-        put(&mut extensions, self.repeat.as_ref());
+        put(&mut extensions, self.deadline.map(|deadline| Deadline::at(deadline.into_std())));
         extensions
     }
 }
 
 #[inline]
-fn copy<T: Clone + Send + Sync + 'static>(place: &mut Option<T>, extensions: &Extensions, left: &mut usize) {
-    if *left > 0
-        && let Some(found) = extensions.get::<T>()
-    {
+fn keep<T: Clone>(place: &mut Option<T>, found: Option<&T>) {
+    if let Some(found) = found {
         *place = Some(found.clone());
-        *left -= 1;
     }
 }
 
-fn put<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, kept: Option<&T>) {
+fn put<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, kept: Option<T>) {
     if let Some(kept) = kept {
-        extensions.insert(kept.clone());
+        extensions.insert(kept);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -85,19 +123,21 @@ mod tests {
     #[test]
     fn they_come_back_whatever_is_among_them() {
         let id: CorrelationId = "b7d1".parse().unwrap();
-        let (notes, deadline) = (Notes::default(), Deadline::at(Instant::now().into_std()));
+        let (notes, deadline) = (Notes::default(), Instant::now());
         let peer = PeerAddr(SocketAddr::from(([192, 0, 2, 7], 4711)));
         for among in 0..64_u8 {
             let has = |bit: u8| among & (1 << bit) != 0;
             let mut given = Extensions::new();
             has(0).then(|| given.insert(id.clone()));
             has(1).then(|| given.insert(notes.clone()));
-            has(2).then(|| given.insert(deadline));
+            has(2).then(|| given.insert(Deadline::at(deadline.into_std())));
             has(3).then(|| given.insert(peer));
             has(4).then(|| given.insert(Repeat::Always));
             has(5).then(|| given.insert(Foreign(7)));
             let mut extras = Extras::default();
-            extras.fill(&given);
+            let mut lookup = Lookup::new(&given);
+            let deadline = lookup.deadline();
+            extras.fill(lookup, Limits { given: deadline, deadline, by: None });
             let back = extras.to_extensions();
             assert_eq!(back.len(), given.len(), "{among:b}");
             assert_eq!((back.get(), extras.id()), (has(0).then_some(&id), has(0).then_some(&id)));

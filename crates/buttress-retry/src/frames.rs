@@ -1,18 +1,21 @@
 //! What was read of a body, kept within a bound.
 
-use std::{mem, vec};
-
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 /// The frames of a body so far. The first one has a place of its own, as most bodies have no other.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Frames {
     first: Bytes,
-    more: Vec<Bytes>,
-    trailers: Option<Box<HeaderMap>>,
+    more: Option<Box<More>>,
     charged: usize,
+}
+
+#[derive(Debug, Default)]
+struct More {
+    data: Vec<Bytes>,
+    trailers: Option<HeaderMap>,
 }
 
 /// There is more of it than may be kept.
@@ -31,10 +34,10 @@ impl Frames {
             if data.is_empty() {
                 return Ok(());
             }
-            if self.first.is_empty() { self.first = data.clone() } else { self.more.push(data.clone()) }
+            if self.first.is_empty() { self.first = data.clone() } else { self.more().data.push(data.clone()) }
         } else if let Some(trailers) = frame.trailers_ref() {
             self.charge(trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + LEAST).sum(), limit)?;
-            self.trailers = Some(Box::new(trailers.clone()));
+            self.more().trailers = Some(trailers.clone());
         }
         Ok(())
     }
@@ -47,41 +50,58 @@ impl Frames {
         if self.charged > limit { Err(TooLarge) } else { Ok(()) }
     }
 
-    /// The data as one text.
-    pub(crate) fn text(&self) -> Vec<u8> {
-        std::iter::once(&self.first).chain(&self.more).flat_map(|data| data.iter().copied()).collect()
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 
-    pub(crate) fn replay(self) -> Replay {
-        let left = self.first.len() + self.more.iter().map(Bytes::len).sum::<usize>();
-        Replay { first: self.first, more: self.more.into_iter(), trailers: self.trailers, left }
+    fn data(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(self.more.iter().flat_map(|more| &more.data))
+    }
+
+    /// The data as one text.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        self.data().flat_map(|data| data.iter().copied()).collect()
+    }
+
+    /// The frame of this number, the trailers last.
+    fn get(&self, number: usize) -> Option<Frame<Bytes>> {
+        let Some(later) = number.checked_sub(usize::from(!self.first.is_empty())) else {
+            return Some(Frame::data(self.first.clone()));
+        };
+        let More { data, trailers } = &**self.more.as_ref()?;
+        match data.get(later) {
+            Some(data) => Some(Frame::data(data.clone())),
+            None => trailers.clone().filter(|_| later == data.len()).map(Frame::trailers),
+        }
     }
 }
 
-/// The same frames, handed out once more.
-#[derive(Debug, Default)]
+/// How far the frames of a body were handed out once more.
+#[derive(Debug)]
 pub(crate) struct Replay {
-    first: Bytes,
-    more: vec::IntoIter<Bytes>,
-    trailers: Option<Box<HeaderMap>>,
+    next: usize,
     left: usize,
+    has_trailers: bool,
 }
 
 impl Replay {
-    pub(crate) fn next(&mut self) -> Option<Frame<Bytes>> {
-        let first = mem::take(&mut self.first);
-        let data = if first.is_empty() { self.more.next() } else { Some(first) };
-        match data {
-            Some(data) => {
-                self.left -= data.len();
-                Some(Frame::data(data))
-            }
-            None => self.trailers.take().map(|trailers| Frame::trailers(*trailers)),
+    pub(crate) fn of(frames: &Frames) -> Self {
+        let has_trailers = frames.more.as_ref().is_some_and(|more| more.trailers.is_some());
+        Self { next: 0, left: frames.data().map(Bytes::len).sum(), has_trailers }
+    }
+
+    pub(crate) fn next(&mut self, frames: &Frames) -> Option<Frame<Bytes>> {
+        let frame = frames.get(self.next)?;
+        self.next += 1;
+        match frame.data_ref() {
+            Some(data) => self.left -= data.len(),
+            None => self.has_trailers = false,
         }
+        Some(frame)
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.left == 0 && self.trailers.is_none()
+        self.left == 0 && !self.has_trailers
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -106,14 +126,14 @@ mod tests {
             frames.keep(&frame, 1_000).unwrap();
         }
         assert_eq!(frames.text(), b"abcde");
-        let mut replay = frames.replay();
+        let mut replay = Replay::of(&frames);
         assert_eq!(replay.size_hint().exact(), Some(5));
-        assert_eq!(replay.next().unwrap().into_data().unwrap(), "abc");
+        assert_eq!(replay.next(&frames).unwrap().into_data().unwrap(), "abc");
         assert_eq!((replay.size_hint().exact(), replay.is_over()), (Some(2), false));
-        assert_eq!(replay.next().unwrap().into_data().unwrap(), "de");
+        assert_eq!(replay.next(&frames).unwrap().into_data().unwrap(), "de");
         assert_eq!((replay.size_hint().exact(), replay.is_over()), (Some(0), false));
-        assert_eq!(replay.next().unwrap().into_trailers().unwrap()["x-sum"], "1");
-        assert!(replay.is_over() && replay.next().is_none());
+        assert_eq!(replay.next(&frames).unwrap().into_trailers().unwrap()["x-sum"], "1");
+        assert!(replay.is_over() && replay.next(&frames).is_none());
     }
 
     // RTY-2

@@ -58,8 +58,13 @@ pin_project! {
 
 impl<S, P, F, ReqB, ResB: http_body::Body> ResponseFuture<S, P, F, ReqB, ResB> {
     #[inline]
-    pub(crate) fn new(future: F, call: Option<Call<S, P, ReqB>>, by: Option<Instant>) -> Self {
-        Self { state: State::Calling { future }, timer: Timer::at(by), call }
+    pub(crate) fn new(future: F, by: Option<Instant>, call: Call<S, P, ReqB>) -> Self {
+        Self { state: State::Calling { future }, timer: Timer::at(by), call: Some(call) }
+    }
+
+    #[inline]
+    pub(crate) fn once(future: F) -> Self {
+        Self { state: State::Calling { future }, timer: Timer::default(), call: None }
     }
 
     pub(crate) fn too_late(id: Option<CorrelationId>) -> Self {
@@ -90,23 +95,25 @@ where
         loop {
             let turn = if let StateProj::Calling { future } = this.state.as_mut().project() {
                 // Calling → answered | Reading | Draining | Waiting | Readying
-                // An answer that is there goes before a time that is over.
-                let polled = future.poll(cx);
-                if polled.is_pending() {
-                    ready!(this.timer.as_mut().poll(cx));
-                }
-                let verdict = match &polled {
-                    Poll::Ready(result) => call.judge(result),
-                    Poll::Pending => None,
-                };
-                // The try lets go of everything before anything else begins (RTY-5).
-                this.state.set(State::Turning);
-                match polled {
-                    Poll::Ready(result) if verdict == Some(Verdict::Final) => {
-                        return Poll::Ready(result.map(hand_on));
+                // An answer that is there goes before a time that is over; and the try lets go of everything before
+                // anything else begins (RTY-5).
+                match future.poll(cx) {
+                    Poll::Ready(Ok(response)) => match call.judge(&response) {
+                        Some(Verdict::Final) => return Poll::Ready(Ok(hand_on(response))),
+                        verdict => {
+                            this.state.set(State::Turning);
+                            call.settle(response, verdict)
+                        }
+                    },
+                    Poll::Ready(Err(error)) => {
+                        this.state.set(State::Turning);
+                        call.fail(error)
                     }
-                    Poll::Ready(result) => call.settle(result, verdict),
-                    Poll::Pending => call.time_out(),
+                    Poll::Pending => {
+                        ready!(this.timer.as_mut().poll(cx));
+                        this.state.set(State::Turning);
+                        call.time_out()
+                    }
                 }
             } else {
                 ready!(advance(this.state.as_mut(), this.timer.as_mut(), call, cx))
@@ -164,6 +171,8 @@ where
         }
         // Readying → Calling | answered | Waiting | Readying
         StateProj::Readying => match call.service().poll_ready(cx) {
+            // A failure that was read, or a timer that was late, may have taken all the time there was (RTY-4).
+            Poll::Ready(Ok(())) if call.is_over() => call.time_out(),
             Poll::Ready(Ok(())) => Turn::Start,
             Poll::Ready(Err(error)) => Turn::Return(Err(error)),
             Poll::Pending => {

@@ -1,14 +1,18 @@
 use buttress_core::Attempt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request::Parts};
 
-use crate::{extras::Extras, settings::Common};
+use crate::{
+    extras::{Extras, Lookup},
+    open::Limits,
+    settings::Common,
+};
 
 /// The head of a request, kept for another try. It is empty at first, and filled in where it stays: there is too much of
 /// it to be moved.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
-    method: Method,
     // None: not filled in yet.
+    method: Option<Method>,
     uri: Option<Uri>,
     version: Version,
     fields: Fields,
@@ -20,7 +24,7 @@ pub(crate) struct Head {
 #[derive(Debug, Default)]
 struct Fields {
     few: [Option<Field>; FEW],
-    more: Vec<Field>,
+    more: Option<Vec<Field>>,
 }
 
 type Field = (HeaderName, HeaderValue);
@@ -29,12 +33,12 @@ const FEW: usize = 6;
 
 impl Head {
     #[inline]
-    pub(crate) fn fill(&mut self, parts: &Parts) {
-        self.method = parts.method.clone();
+    pub(crate) fn fill(&mut self, parts: &Parts, lookup: Lookup<'_>, limits: Limits) {
+        self.method = Some(parts.method.clone());
         self.uri = Some(parts.uri.clone());
         self.version = parts.version;
         self.fields.fill(&parts.headers);
-        self.extras.fill(&parts.extensions);
+        self.extras.fill(lookup, limits);
     }
 
     pub(crate) fn extras(&self) -> &Extras {
@@ -44,11 +48,11 @@ impl Head {
     /// The head of a later try, with this body.
     pub(crate) fn request<B>(&self, body: B, attempt: Attempt, common: &Common) -> Request<B> {
         let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
+        *request.method_mut() = self.method.clone().unwrap_or_default();
         *request.uri_mut() = self.uri.clone().unwrap_or_default();
         *request.version_mut() = self.version;
         *request.extensions_mut() = self.extras.to_extensions();
-        request.extensions_mut().insert(attempt);
+        attempt.mark(request.extensions_mut());
         let headers = request.headers_mut();
         *headers = self.fields.to_map();
         common.number(headers, attempt);
@@ -61,16 +65,17 @@ impl Fields {
     fn fill(&mut self, headers: &HeaderMap) {
         let mut rest = headers.iter();
         for (place, (name, value)) in self.few.iter_mut().zip(&mut rest) {
-            *place = Some((name.clone(), value.clone()));
+            place.get_or_insert_with(|| (name.clone(), value.clone()));
         }
         if headers.len() > FEW {
-            self.more.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
+            self.more = Some(rest.map(|(name, value)| (name.clone(), value.clone())).collect());
         }
     }
 
     fn to_map(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(FEW + self.more.len().min(64));
-        for (name, value) in self.few.iter().flatten().chain(&self.more) {
+        let more = self.more.as_deref().unwrap_or_default();
+        let mut headers = HeaderMap::with_capacity(FEW + more.len().min(64));
+        for (name, value) in self.few.iter().flatten().chain(more) {
             headers.append(name, value.clone());
         }
         headers

@@ -1,13 +1,23 @@
 //! A request between its tries.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use http::{Request, request::Parts};
 use http_body::Body;
 
 use buttress_core::Attempt;
 
-use crate::{ReplayBody, Why, frames::Frames, head::Head, settings::Common};
+use crate::{
+    ReplayBody, Why,
+    extras::Lookup,
+    frames::{Frames, Replay},
+    head::Head,
+    open::Limits,
+    settings::Common,
+};
 
 /// What is kept of a request, in one place: whoever passes it on passes a pointer.
 pub(crate) struct Keep<B>(Arc<Kept<B>>);
@@ -16,20 +26,19 @@ pub(crate) struct Keep<B>(Arc<Kept<B>>);
 // Made empty in its place, and filled in there: there is too much of it to be moved.
 pub(crate) struct Kept<B> {
     head: Head,
-    pub(crate) limit: usize,
-    slot: Mutex<Slot<B>>,
+    // None: there is no body.
+    slot: Option<Mutex<Slot<B>>>,
 }
 
 /// A body, and what was read of it so far.
 pub(crate) struct Slot<B> {
     pub(crate) body: Where<B>,
     pub(crate) frames: Frames,
+    pub(crate) limit: usize,
 }
 
 /// Where a body is.
 pub(crate) enum Where<B> {
-    /// There is none.
-    Empty,
     /// Nobody has read of it.
     Unread(B),
     /// A try has it.
@@ -48,16 +57,20 @@ impl<B: Body> Keep<B> {
 
     /// Keeps a request, whose body is that of the first try from now on.
     #[inline]
-    pub(crate) fn new(parts: &Parts, body: B, limit: usize) -> (Self, ReplayBody<B>) {
-        let is_empty = body.is_end_stream();
+    pub(crate) fn new(
+        parts: &Parts,
+        lookup: Lookup<'_>,
+        limits: Limits,
+        body: B,
+        limit: usize,
+    ) -> (Self, ReplayBody<B>) {
         let mut kept = Arc::<Kept<B>>::default();
-        let Kept { head, limit: most, slot } = Arc::get_mut(&mut kept).expect("nobody else has it yet");
-        head.fill(parts);
-        *most = limit;
-        if is_empty {
+        let Kept { head, slot } = Arc::get_mut(&mut kept).expect("nobody else has it yet");
+        head.fill(parts, lookup, limits);
+        if body.is_end_stream() {
             return (Self(kept), ReplayBody::empty());
         }
-        slot.get_mut().unwrap_or_else(PoisonError::into_inner).body = Where::Lent;
+        *slot = Some(Mutex::new(Slot { body: Where::Lent, frames: Frames::default(), limit }));
         let body = ReplayBody::unread(body, kept.clone());
         (Self(kept), body)
     }
@@ -68,12 +81,12 @@ impl<B: Body> Keep<B> {
 
     /// The body of the next try.
     fn body(&self) -> ReplayBody<B> {
-        let mut slot = self.0.slot();
-        match std::mem::replace(&mut slot.body, Where::Lent) {
+        let Some(mut slot) = self.0.lock() else { return ReplayBody::empty() };
+        match mem::replace(&mut slot.body, Where::Lent) {
             Where::Unread(body) => ReplayBody::unread(body, self.0.clone()),
             other => {
                 slot.body = other;
-                ReplayBody::again(slot.frames.clone().replay())
+                ReplayBody::again(self.0.clone(), Replay::of(&slot.frames))
             }
         }
     }
@@ -85,11 +98,11 @@ impl<B: Body> Keep<B> {
 
     /// Whether there is a body for another try, and if not, why.
     pub(crate) fn check(&self) -> Result<(), Why> {
-        match &self.0.slot().body {
-            Where::Empty | Where::Unread(_) | Where::Held => Ok(()),
-            Where::TooLarge => Err(Why::BodyTooLarge),
+        match self.0.lock().as_deref().map(|slot| &slot.body) {
+            None | Some(Where::Unread(_) | Where::Held) => Ok(()),
+            Some(Where::TooLarge) => Err(Why::BodyTooLarge),
             // It was read in part, or is still being sent.
-            Where::Lent => Err(Why::BodyUnfinished),
+            Some(Where::Lent) => Err(Why::BodyUnfinished),
         }
     }
 }
@@ -97,18 +110,20 @@ impl<B: Body> Keep<B> {
 impl<B> Default for Kept<B> {
     #[inline]
     fn default() -> Self {
-        Self {
-            head: Head::default(),
-            limit: 0,
-            slot: Mutex::new(Slot { body: Where::Empty, frames: Frames::default() }),
-        }
+        Self { head: Head::default(), slot: None }
     }
 }
 
 impl<B> Kept<B> {
     #[inline]
-    pub(crate) fn slot(&self) -> MutexGuard<'_, Slot<B>> {
+    fn lock(&self) -> Option<MutexGuard<'_, Slot<B>>> {
         // Whatever panicked did so while it was asked, and changed nothing.
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slot.as_ref().map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// That of a body which is there.
+    #[inline]
+    pub(crate) fn slot(&self) -> MutexGuard<'_, Slot<B>> {
+        self.lock().expect("whoever has a body has it from there")
     }
 }

@@ -105,14 +105,14 @@ impl<'a> Answer<'a> {
         by_problem.or_else(|| pushback(self.headers)).or_else(by_header)
     }
 
-    /// Whether the body might say something that the head does not.
+    /// Whether it is of those that may pass, as far as the status says.
     #[inline]
-    pub(crate) fn leaves_open(&self) -> bool {
-        let may_pass = matches!(self.status.as_u16(), 408 | 409 | 429 | 500..);
-        may_pass && self.says_nothing()
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self.status.as_u16(), 408 | 409 | 429 | 500..)
     }
 
-    fn says_nothing(&self) -> bool {
+    /// Whether its head leaves it to the body.
+    pub(crate) fn says_nothing(&self) -> bool {
         word(self.headers).is_none() && self.extensions.get::<Problem>().is_none()
     }
 }

@@ -21,6 +21,7 @@ use crate::{Outcome, Repeat, Verdict};
 /// ```
 pub trait Policy<E> {
     /// Whether the request may be sent more than once. Asked before the first try of a call.
+    #[inline]
     fn repeat(&self, request: &Parts) -> Repeat {
         Repeat::of(request)
     }

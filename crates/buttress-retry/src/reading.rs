@@ -10,8 +10,9 @@ use http_body::{Body, Frame};
 use buttress_core::Problem;
 
 use crate::{
-    frames::Frames,
+    frames::{Frames, Replay},
     reread::{Read, Reread},
+    signal::find,
 };
 
 /// A failure whose body is read, to learn what it says of a retry.
@@ -65,7 +66,7 @@ impl<B: Body> Reading<B> {
     /// The answer as it came.
     pub(crate) fn into_response(self) -> Response<Reread<B>> {
         let Self { head, rest, frames, over, error, limit: _ } = self;
-        let read = Read { replay: frames.replay(), over, error, rest };
+        let read = Read { replay: Replay::of(&frames), frames, over, error, rest };
         Response::from_parts(head, Reread::read(read))
     }
 
@@ -76,7 +77,7 @@ impl<B: Body> Reading<B> {
 
 /// Whether a body is worth reading: JSON, and not known to be long.
 pub(crate) fn is_readable<B: Body>(response: &Response<B>, limit: usize) -> bool {
-    let media_type = response.headers().get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+    let media_type = find(response.headers(), &[CONTENT_TYPE]).map(|value| value.as_bytes()).unwrap_or_default();
     let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let is_json = [&b"application/json"[..], b"application/problem+json"];
     let body = response.body();

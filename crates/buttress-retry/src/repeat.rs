@@ -25,9 +25,6 @@ pub enum Repeat {
     Never,
 }
 
-const KEYS: [HeaderName; 2] =
-    [HeaderName::from_static("idempotency-key"), HeaderName::from_static("x-idempotency-key")];
-
 impl Repeat {
     /// What the request says of itself: its extension of this type; else [`Always`](Self::Always) for GET, HEAD,
     /// OPTIONS, TRACE, PUT and DELETE (RFC 9110 section 9.2.2) and for whatever carries an idempotency key
@@ -49,7 +46,11 @@ fn is_idempotent(method: &Method) -> bool {
 
 fn has_key(request: &Parts) -> bool {
     // Looked through, as there are few: to look a name up, all of it has to be hashed.
-    request.headers.iter().any(|(name, key)| KEYS.contains(name) && !key.is_empty())
+    request.headers.iter().any(|(name, key)| is_of_key(name) && !key.is_empty())
+}
+
+fn is_of_key(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "idempotency-key" | "x-idempotency-key")
 }
 
 #[cfg(test)]

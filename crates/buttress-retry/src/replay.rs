@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     frames::{Frames, Replay},
-    keep::{Kept, Slot, Where},
+    keep::{Kept, Where},
 };
 
 pin_project! {
@@ -37,7 +37,7 @@ pin_project! {
         Empty,
         Unread { loan: Loan<B> },
         Reading { #[pin] body: B, first: First<B> },
-        Again { replay: Replay },
+        Again { kept: Arc<Kept<B>>, replay: Replay },
     }
 }
 
@@ -84,8 +84,9 @@ impl<B: Body> ReplayBody<B> {
         Self { kind: Kind::Unread { loan: Loan(Some((body, kept))) } }
     }
 
-    pub(crate) fn again(replay: Replay) -> Self {
-        Self { kind: Kind::Again { replay } }
+    /// What was read of it once.
+    pub(crate) fn again(kept: Arc<Kept<B>>, replay: Replay) -> Self {
+        Self { kind: Kind::Again { kept, replay } }
     }
 }
 
@@ -95,8 +96,8 @@ impl<B: Body> First<B> {
     fn keep(&mut self, frame: &Frame<Bytes>, is_last: bool) {
         if self.stage == Stage::Keeping {
             let slot = &mut *self.kept.slot();
-            if slot.frames.keep(frame, self.kept.limit).is_err() {
-                *slot = Slot { body: Where::TooLarge, frames: Frames::default() };
+            if slot.frames.keep(frame, slot.limit).is_err() {
+                (slot.body, slot.frames) = (Where::TooLarge, Frames::default());
                 self.stage = Stage::Passing;
             } else if is_last {
                 slot.body = Where::Held;
@@ -148,7 +149,7 @@ impl<B: Body> Body for ReplayBody<B> {
         match kind.project() {
             KindProj::Once { body } => body.poll_frame(cx).map_ok(to_bytes),
             KindProj::Reading { body, first } => read(body, first, cx),
-            KindProj::Again { replay } => Poll::Ready(replay.next().map(Ok)),
+            KindProj::Again { kept, replay } => Poll::Ready(replay.next(&kept.slot().frames).map(Ok)),
             KindProj::Empty | KindProj::Unread { .. } => Poll::Ready(None),
         }
     }
@@ -158,7 +159,7 @@ impl<B: Body> Body for ReplayBody<B> {
         match &self.kind {
             Kind::Once { body } | Kind::Unread { loan: Loan(Some((body, _))) } => body.is_end_stream(),
             Kind::Reading { body, first } => first.stage == Stage::Ended || body.is_end_stream(),
-            Kind::Again { replay } => replay.is_over(),
+            Kind::Again { replay, .. } => replay.is_over(),
             Kind::Empty | Kind::Unread { loan: Loan(None) } => true,
         }
     }
@@ -168,7 +169,7 @@ impl<B: Body> Body for ReplayBody<B> {
         match &self.kind {
             Kind::Once { body } | Kind::Unread { loan: Loan(Some((body, _))) } => body.size_hint(),
             Kind::Reading { body, first } if first.stage != Stage::Ended => body.size_hint(),
-            Kind::Again { replay } => replay.size_hint(),
+            Kind::Again { replay, .. } => replay.size_hint(),
             Kind::Empty | Kind::Reading { .. } | Kind::Unread { loan: Loan(None) } => SizeHint::with_exact(0),
         }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::frames::Replay;
+use crate::frames::{Frames, Replay};
 
 pin_project! {
     /// The body of an answer that is handed on: as it arrives, or, where the layer had to look into it to know whether
@@ -39,6 +39,7 @@ type Polled<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error
 
 /// What was read of a body, and where it goes on.
 pub(crate) struct Read<B: Body> {
+    pub(crate) frames: Frames,
     pub(crate) replay: Replay,
     /// A frame that found no room.
     pub(crate) over: Option<Frame<Bytes>>,
@@ -97,7 +98,7 @@ where
     B::Data: From<Bytes>,
 {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<B> {
-        if let Some(frame) = self.replay.next().or_else(|| self.over.take()) {
+        if let Some(frame) = self.replay.next(&self.frames).or_else(|| self.over.take()) {
             return Poll::Ready(Some(Ok(frame.map_data(Into::into))));
         }
         if let Some(error) = self.error.take() {

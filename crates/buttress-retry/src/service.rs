@@ -3,12 +3,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use buttress_core::Body;
+use buttress_core::{Attempt, Body};
 use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{Policy, ReplayBody, Reread, ResponseFuture, Standard, open::plan, settings::Settings};
+use crate::{
+    Policy, ReplayBody, Reread, ResponseFuture, Standard, Why,
+    call::{Again, Call, Sent},
+    extras::Lookup,
+    keep::Keep,
+    open::{Plan, mark},
+    settings::Settings,
+};
 
 /// The service of a [`RetryLayer`](crate::RetryLayer).
 ///
@@ -69,12 +76,32 @@ where
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let Ok(plan) = plan(&self.settings, &mut parts, &body) else {
-            return ResponseFuture::too_late(parts.extensions.remove());
+        let Self { inner, settings } = self;
+        let mut lookup = Lookup::new(&parts.extensions);
+        let Ok(plan) = Plan::of(settings, &parts, &mut lookup, &body) else {
+            return ResponseFuture::too_late(parts.extensions.get().cloned());
         };
-        let by = plan.by();
-        // The one that is ready is called; its clone is for later tries.
-        let (body, call) = plan.begin(&self.settings, &self.inner, &mut parts, body);
-        ResponseFuture::new(self.inner.call(Request::from_parts(parts, body)), call, by)
+        let (common, Plan { limits, repeat, budget, nested }) = (&settings.common, plan);
+        match repeat {
+            Ok(repeat) => {
+                let (keep, body) = Keep::new(&parts, lookup, limits, body, common.replay_limit);
+                mark(&mut parts, common, limits, nested);
+                Attempt::FIRST.mark(&mut parts.extensions);
+                // The one that is ready is called; its clone is for later tries.
+                let future = inner.call(Request::from_parts(parts, body));
+                let kept = Ok(Again { service: inner.clone(), keep, repeat, budget });
+                ResponseFuture::new(future, limits.by, Call::new(settings, limits, kept))
+            }
+            Err(Why::Unrepeatable) if limits.by.is_none() => {
+                mark(&mut parts, common, limits, nested);
+                ResponseFuture::once(inner.call(Request::from_parts(parts, ReplayBody::once(body))))
+            }
+            Err(why) => {
+                mark(&mut parts, common, limits, nested);
+                let sent = Sent { why, id: parts.extensions.get().cloned() };
+                let future = inner.call(Request::from_parts(parts, ReplayBody::once(body)));
+                ResponseFuture::new(future, limits.by, Call::new(settings, limits, Err(sent)))
+            }
+        }
     }
 }

@@ -81,7 +81,7 @@ impl Common {
     #[inline]
     pub(crate) fn number(&self, headers: &mut HeaderMap, attempt: Attempt) {
         if let Some(name) = &self.header {
-            headers.insert(name, HeaderValue::from(attempt.number()));
+            write_number(headers, name, attempt);
         }
     }
 
@@ -90,6 +90,10 @@ impl Common {
         let backoff = if throttled { &self.throttled } else { &self.backoff };
         if *backoff == Backoff::NONE { Duration::ZERO } else { backoff.delay(tries, before, self.random.draw()) }
     }
+}
+
+fn write_number(headers: &mut HeaderMap, name: &HeaderName, attempt: Attempt) {
+    headers.insert(name, HeaderValue::from(attempt.number()));
 }
 
 impl Default for Common {

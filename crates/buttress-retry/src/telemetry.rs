@@ -73,14 +73,23 @@ mod log {
 
 #[cfg(feature = "metrics")]
 mod count {
-    use crate::{GaveUp, Retrying};
+    use metrics::counter;
 
+    use crate::{Cause, GaveUp, Retrying};
+
+    // Of literals, a key is made once and not for each retry.
     pub(super) fn retry(retrying: &Retrying) {
-        metrics::counter!("buttress_retries_total", "cause" => retrying.cause.as_str()).increment(1);
+        let retries = match retrying.cause {
+            Cause::Status(_) => counter!("buttress_retries_total", "cause" => "status"),
+            Cause::Refused(..) => counter!("buttress_retries_total", "cause" => "refused"),
+            Cause::Error => counter!("buttress_retries_total", "cause" => "error"),
+            Cause::TimedOut => counter!("buttress_retries_total", "cause" => "timed_out"),
+        };
+        retries.increment(1);
     }
 
     pub(super) fn gave_up(gave_up: &GaveUp) {
-        metrics::counter!("buttress_retries_given_up_total", "reason" => gave_up.why.as_str()).increment(1);
+        counter!("buttress_retries_given_up_total", "reason" => gave_up.why.as_str()).increment(1);
     }
 }
 

@@ -14,6 +14,7 @@ mod model;
 mod outage;
 mod panics;
 mod policy;
+mod polly;
 mod readiness;
 mod regressions;
 mod tables;

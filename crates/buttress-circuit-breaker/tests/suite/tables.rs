@@ -1,7 +1,8 @@
 //! What a circuit does, step by step, in tables.
 //!
 //! They say in our own terms what the published tests of Resilience4j, gobreaker and Polly demand of theirs (CBK-1):
-//! thresholds and minima, sliding, trials, excluded calls, late results, and the transitions by hand that are legal.
+//! thresholds and minima, sliding, trials, excluded calls, late results, and the transitions by hand that are legal. What
+//! only Polly's ask is in `polly.rs`.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_circuit_breaker::{HalfOpenEnd, OpenTime, Policy, State, TrialRule, Verdict, Window};
+use buttress_circuit_breaker::{HalfOpenEnd, OpenTime, Policy, Refusal, State, TrialRule, Verdict, Window};
 use tokio::time::advance;
 
 use crate::common::{S, Stack, Started, Then, policy, status};
@@ -19,12 +20,12 @@ use crate::common::{S, Stack, Started, Then, policy, status};
 /// Runs the steps of a table and checks after each how the circuit stands.
 ///
 /// `S` a success, `F` a failure, `E` an error, `P` a panic, `I` ignored, `L` a slow success, `LF` a slow failure; `+5` five
-/// seconds pass; `x` a call that is refused. `(` a call that goes on; of those, the one that began first ends with `)S`,
+/// seconds pass; `x` a call that is refused, `x@5` for five more seconds, `x@-` nobody knows for how long. `(` a call that goes on; of those, the one that began first ends with `)S`,
 /// and so on, and is dropped with `)-`. By hand it goes to a state with `!o`, may not with `?h`, and is reset with `!!`.
 ///
 /// After `>` stands the state: `c` closed, `o` open, `h` half open, `f` forced open, `d` disabled, `m` metrics only; after
 /// `=` how many calls count, and how many of them failed.
-async fn run(policy: Policy, table: &str) {
+pub(crate) async fn run(policy: Policy, table: &str) {
     let stack = Stack::new(policy);
     let mut running = VecDeque::new();
     for (number, step) in table.split_whitespace().enumerate() {
@@ -53,6 +54,10 @@ async fn carry_out(stack: &Stack, running: &mut VecDeque<Started>, doing: &str, 
         }
     } else if let Some(time) = doing.strip_prefix('+') {
         advance(Duration::from_secs_f64(time.parse().unwrap())).await;
+    } else if let Some(left) = doing.strip_prefix("x@") {
+        let answer = stack.call(status(200)).await.unwrap();
+        let refusal = answer.extensions().get::<Refusal>().unwrap_or_else(|| panic!("not refused at {at}"));
+        assert_eq!(refusal.remaining, left.parse().ok().map(Duration::from_secs_f64), "{at}");
     } else if let Some(state) = doing.strip_prefix('?') {
         assert!(stack.circuit().become_state(by_letter(state)).is_err(), "{at}");
     } else {
@@ -116,7 +121,7 @@ fn of_gobreaker() -> Policy {
 }
 
 /// With 418 for what is ignored.
-fn with_ignored(policy: Policy) -> Policy {
+pub(crate) fn with_ignored(policy: Policy) -> Policy {
     policy.statuses(|status| match status.as_u16() {
         418 => Verdict::Ignore,
         500.. => Verdict::Failure,
@@ -129,10 +134,11 @@ macro_rules! tables {
         $(#[$meta])*
         #[tokio::test(start_paused = true)]
         async fn $name() {
-            $(run($policy, $table).await;)*
+            $($crate::tables::run($policy, $table).await;)*
         }
     )*};
 }
+pub(crate) use tables;
 
 tables! {
     // CBK-1, CBK-2

@@ -194,6 +194,24 @@ async fn a_failed_answer_that_stalls_is_drained_no_longer_than_allowed() {
     }
 }
 
+// RTY-4
+#[tokio::test(start_paused = true)]
+async fn no_try_begins_when_all_the_time_went_into_a_failed_answer() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let (counted, stalled) = (tries.clone(), Endless { data: None, read: Arc::default() });
+    let inner = Instantly(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Response::builder().status(503).body(stalled.clone()).unwrap()
+    });
+    let told = Told::default();
+    let layer = told.by(layer().drain(1_000, ms(50)).deadline(ms(30)).unwrap());
+    let started = Instant::now();
+    let response = layer.layer(inner).oneshot(get()).await.unwrap();
+    assert_eq!((response.status().as_u16(), tries.load(Ordering::Relaxed)), (504, 1));
+    assert!((ms(30)..=ms(32)).contains(&started.elapsed()), "{:?}", started.elapsed());
+    assert_eq!(told.reasons(), ["deadline"]);
+}
+
 // RTY-14
 #[tokio::test(start_paused = true)]
 async fn a_problem_of_a_layer_on_this_side_is_read_from_the_extensions() {

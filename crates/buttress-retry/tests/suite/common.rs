@@ -264,7 +264,7 @@ impl Told {
 
 /// The number of each try, as the requests say.
 pub(crate) fn numbers(seen: &[Seen]) -> Vec<Option<u32>> {
-    seen.iter().map(|seen| seen.head.extensions.get::<Attempt>().map(|attempt| attempt.number())).collect()
+    seen.iter().map(|seen| Attempt::of(&seen.head.extensions).map(Attempt::number)).collect()
 }
 
 pub(crate) async fn text<B>(response: Response<Body<Reread<B>>>) -> Bytes

@@ -131,7 +131,7 @@ async fn of_two_layers_one_retries() {
 async fn a_call_that_is_counted_already_is_passed_through() {
     let server = Server::answers([status(503)]);
     let mut request = get();
-    request.extensions_mut().insert(Attempt::FIRST.next());
+    Attempt::FIRST.next().mark(request.extensions_mut());
     let response = layer().layer(server.clone()).oneshot(request).await.unwrap();
     assert_eq!((response.status().as_u16(), numbers(&server.seen())), (503, vec![Some(2)]));
 }
