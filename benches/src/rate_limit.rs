@@ -47,6 +47,7 @@ pub(super) fn groups() -> Vec<Group> {
         Group::new(
             "rate limit, refused",
             [
+                Case::new("a request alone", || Box::new(|| drop(black_box(asked())))),
                 Case::new("buttress", || refused_by_ours(Fields::None)),
                 Case::new("buttress, told", || refused_by_ours(Fields::Draft)),
                 Case::new("tower_governor", refused_by_theirs),

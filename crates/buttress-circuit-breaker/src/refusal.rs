@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use buttress_core::{Body, CorrelationId, Problem, ProblemCode};
 use http::{Response, StatusCode};
@@ -21,6 +24,14 @@ pub struct Refusal {
     /// How long it will still be open; `None` of another state, of which nobody knows.
     pub remaining: Option<Duration>,
 }
+
+/// The same for every call but for the wait.
+static PROBLEM: LazyLock<Problem> = LazyLock::new(|| {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, CIRCUIT_OPEN, "the service behind is not available")
+        .may_retry()
+        .refused_by("circuit_breaker")
+        .prepared()
+});
 
 /// What to wait for the trials of others, which may end at any moment.
 const WHILE_TRIALS_RUN: Duration = Duration::from_secs(1);
@@ -52,11 +63,7 @@ impl Refused {
 
     pub(crate) fn into_response<B>(self) -> Response<Body<B>> {
         let Self { refusal, wait, correlation_id } = self;
-        let problem =
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, CIRCUIT_OPEN, "the service behind is not available")
-                .retry_after(wait)
-                .refused_by("circuit_breaker");
-        let mut response = problem.into_response(correlation_id.as_ref());
+        let mut response = PROBLEM.clone().retry_after(wait).into_response(correlation_id.as_ref());
         response.extensions_mut().insert(refusal);
         response
     }

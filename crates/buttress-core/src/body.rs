@@ -1,4 +1,5 @@
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -54,6 +55,15 @@ impl<B> Body<B> {
     }
 }
 
+impl Body<Infallible> {
+    /// A body without an inner one can stand for any: so a layer can make an answer before it knows the body in whose place
+    /// it goes out.
+    pub fn for_any<B>(self) -> Body<B> {
+        let Kind::Full { data } = self.kind;
+        Body { kind: Kind::Full { data } }
+    }
+}
+
 impl<B> HttpBody for Body<B>
 where
     B: HttpBody,
@@ -86,7 +96,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, convert::Infallible, task::Waker};
+    use std::{collections::VecDeque, task::Waker};
 
     use http::HeaderMap;
 
@@ -138,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_full_body_is_one_frame_and_then_ends() {
-        let mut body: Body<Scripted> = Body::full("refused");
+        let mut body: Body<Scripted> = Body::full("refused").for_any();
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(7), false));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());

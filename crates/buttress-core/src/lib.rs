@@ -7,6 +7,7 @@ mod deadline;
 mod notes;
 mod peer;
 mod problem;
+mod problem_json;
 mod retry_after;
 mod told;
 

@@ -1,19 +1,26 @@
-use std::{borrow::Cow, fmt, ops::Range, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    Extensions, HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
+    request::Parts,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Body, CorrelationId, RetryAfter};
+use crate::{
+    Body, CorrelationId, RetryAfter,
+    problem_json::{self, Text},
+};
 
 /// Why a request was refused or failed, in a form that programs can act on.
 ///
-/// A layer that refuses answers with [`Problem::into_response`]: a short `application/problem+json` body (RFC 9457),
-/// and the problem itself as an extension of the response, so that an outer layer can render it in its own shape.
+/// A layer that refuses answers with [`Problem::answer`] or [`Problem::into_response`]: a short
+/// `application/problem+json` body (RFC 9457), and the problem itself as an extension of the response, so that an outer
+/// layer can render it in its own shape.
+///
+/// A clone shares all but the wait. What is told to many is best made once, [`prepared`](Self::prepared), and cloned.
 ///
 /// # Examples
 ///
@@ -33,15 +40,28 @@ use crate::{Body, CorrelationId, RetryAfter};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    status: StatusCode,
-    code: ProblemCode,
-    message: Cow<'static, str>,
-    /// Apart, since few have any and all are carried through many hands.
-    details: Option<Box<Value>>,
-    retryable: bool,
+    shared: Arc<Shared>,
     retry_after: Option<Duration>,
+}
+
+/// What clones have in common.
+#[derive(Clone)]
+struct Shared {
+    said: Said,
+    /// The same as text, if it was prepared.
+    text: Option<Text>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) status: StatusCode,
+    pub(crate) code: ProblemCode,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) details: Option<Value>,
+    pub(crate) retryable: bool,
     layer: Option<&'static str>,
-    kind: &'static str,
+    /// `None` is `about:blank`.
+    pub(crate) kind: Option<&'static str>,
 }
 
 impl Problem {
@@ -51,34 +71,28 @@ impl Problem {
     /// caller, so it holds no internals (ENV-4).
     #[must_use]
     pub fn new(status: StatusCode, code: ProblemCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            details: None,
-            retryable: false,
-            retry_after: None,
-            layer: None,
-            kind: "about:blank",
-        }
+        let message = message.into();
+        let said = Said { status, code, message, details: None, retryable: false, layer: None, kind: None };
+        Self { shared: Arc::new(Shared { said, text: None }), retry_after: None }
     }
 
     /// Adds what programs may want to know beside the code.
     #[must_use]
-    pub fn details(mut self, details: Value) -> Self {
-        self.details = Some(Box::new(details));
-        self
+    pub fn details(self, details: Value) -> Self {
+        self.saying(|said| said.details = Some(details))
     }
 
     /// Adds one named thing that programs may want to know. Details that are not an object make room for one.
     #[must_use]
-    pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        let details = self.details.get_or_insert_default();
-        if !details.is_object() {
-            **details = Value::Object(Map::new());
-        }
-        details[name] = value.into();
-        self
+    pub fn detail(self, name: &str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        self.saying(|said| {
+            let details = said.details.get_or_insert_default();
+            if !details.is_object() {
+                *details = Value::Object(Map::new());
+            }
+            details[name] = value;
+        })
     }
 
     /// Adds the fields at fault as details: a list of `{field, problem}` (ENV-8).
@@ -90,9 +104,8 @@ impl Problem {
 
     /// Says that the same request may succeed later.
     #[must_use]
-    pub fn may_retry(mut self) -> Self {
-        self.retryable = true;
-        self
+    pub fn may_retry(self) -> Self {
+        if self.retryable() { self } else { self.saying(|said| said.retryable = true) }
     }
 
     /// Says that the same request may succeed after a wait, which the answer tells in `Retry-After`.
@@ -104,48 +117,77 @@ impl Problem {
 
     /// Says which layer refused the request, `rate_limit` for instance: for logs, not for callers.
     #[must_use]
-    pub fn refused_by(mut self, layer: &'static str) -> Self {
-        self.layer = Some(layer);
-        self
+    pub fn refused_by(self, layer: &'static str) -> Self {
+        self.saying(|said| said.layer = Some(layer))
     }
 
     /// Gives it a problem type of its own: a URI, which RFC 9457 calls `type`, without quotes and backslashes. Details that are an object then stand beside
     /// the other members of problem details as well, where the definition of the type looks for them.
     #[must_use]
-    pub fn kind(mut self, uri: &'static str) -> Self {
+    pub fn kind(self, uri: &'static str) -> Self {
         debug_assert!(!uri.contains(['"', '\\']), "a URI has neither quotes nor backslashes");
-        self.kind = uri;
+        self.saying(|said| said.kind = Some(uri).filter(|uri| *uri != problem_json::NO_TYPE))
+    }
+
+    /// Writes its text now, for itself and all clones. To answer with one of them then costs little more than a look at
+    /// the text. What is said after this is not prepared, but for the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::LazyLock, time::Duration};
+    /// use buttress_core::{Problem, ProblemCode};
+    /// use http::StatusCode;
+    ///
+    /// const BUSY: ProblemCode = ProblemCode::new("busy");
+    /// static PROBLEM: LazyLock<Problem> =
+    ///     LazyLock::new(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, BUSY, "busy").may_retry().prepared());
+    ///
+    /// let told = PROBLEM.clone().retry_after(Duration::from_secs(3));
+    /// assert_eq!(told.delay(), Some(Duration::from_secs(3)));
+    /// ```
+    #[must_use]
+    pub fn prepared(mut self) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        shared.text = Some(Text::of(&shared.said));
+        self
+    }
+
+    fn saying(mut self, say: impl FnOnce(&mut Said)) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        say(&mut shared.said);
+        shared.text = None;
         self
     }
 
     /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.shared.said.status
     }
 
     /// The stable code that programs go by.
     #[must_use]
     pub fn code(&self) -> ProblemCode {
-        self.code
+        self.shared.said.code
     }
 
     /// What to tell a person.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.shared.said.message
     }
 
     /// What programs may want to know beside the code.
     #[must_use]
     pub fn details_value(&self) -> Option<&Value> {
-        self.details.as_deref()
+        self.shared.said.details.as_ref()
     }
 
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn retryable(&self) -> bool {
-        self.retryable
+        self.shared.said.retryable
     }
 
     /// How long to wait before that, if known.
@@ -157,7 +199,7 @@ impl Problem {
     /// The layer that refused the request; `None` when it came as far as its handler.
     #[must_use]
     pub fn layer(&self) -> Option<&'static str> {
-        self.layer
+        self.shared.said.layer
     }
 
     /// The problem as RFC 9457 problem details, with the code, the retry hint and the correlation id as extension members.
@@ -165,28 +207,10 @@ impl Problem {
     /// `message` says the same as `detail`, for clients that read both this form and an envelope.
     #[must_use]
     pub fn to_problem_json(&self, correlation_id: Option<&CorrelationId>) -> Bytes {
-        let mut json = Json(Vec::with_capacity(512));
-        json.plain("{\"type\":\"", self.kind);
-        json.plain("\",\"title\":\"", self.status.canonical_reason().unwrap_or("Error"));
-        json.plain("\",\"status\":", self.status.as_str());
-        let message = json.value(",\"detail\":", &self.message);
-        json.plain(",\"code\":\"", self.code.as_str());
-        json.again("\",\"message\":", message);
-        let details = self.details_value().map(|details| (details, json.value(",\"details\":", details)));
-        json.plain(",\"retryable\":", if self.retryable { "true" } else { "false" });
-        if let Some(id) = correlation_id {
-            json.plain(",\"correlationId\":\"", id.as_str());
-            json.plain("\"", "");
+        match &self.shared.text {
+            Some(text) => text.with(correlation_id),
+            None => Text::of(&self.shared.said).with(correlation_id),
         }
-        let own_type = self.kind != "about:blank";
-        if let Some((Value::Object(members), Range { start, end })) = details.filter(|_| own_type)
-            && !members.is_empty()
-        {
-            // The same members, without the braces around them.
-            json.again(",", start + 1..end - 1);
-        }
-        json.plain("}", "");
-        json.0.into()
     }
 
     /// The problem that [`to_problem_json`](Self::to_problem_json) told, for who kept that text; `None` if it is none.
@@ -207,12 +231,43 @@ impl Problem {
 
     /// The answer of a layer that refuses: status, `Retry-After`, a problem+json body, and `self` as an extension.
     ///
-    /// Hand in the request's correlation id where there is one, so that the body carries it (ENV-5).
+    /// Hand in the request's correlation id where there is one, so that the body carries it (ENV-5). Where the request
+    /// itself is at hand, [`answer`](Self::answer) takes it from there.
     #[must_use]
     pub fn into_response<B>(self, correlation_id: Option<&CorrelationId>) -> Response<Body<B>> {
-        let body = Body::full(self.to_problem_json(correlation_id));
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status;
+        let text = self.to_problem_json(correlation_id);
+        self.respond(text, HeaderMap::new(), Extensions::new())
+    }
+
+    /// The same in place of what would have answered this request, of whose head nothing is needed any more: the answer
+    /// takes over the memory of its header fields and extensions, but nothing that was in them, and the correlation id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use buttress_core::{Body, Problem, ProblemCode};
+    /// use http::{Request, Response, StatusCode};
+    ///
+    /// const CLOSED: ProblemCode = ProblemCode::new("closed");
+    ///
+    /// let (head, _) = Request::new("a body").into_parts();
+    /// let response: Response<Body<String>> = Problem::new(StatusCode::FORBIDDEN, CLOSED, "closed").answer(head);
+    /// assert_eq!(response.headers()["content-type"], "application/problem+json");
+    /// ```
+    #[must_use]
+    pub fn answer<B>(self, mut request: Parts) -> Response<Body<B>> {
+        let text = self.to_problem_json(request.extensions.get());
+        request.headers.clear();
+        request.extensions.clear();
+        self.respond(text, request.headers, request.extensions)
+    }
+
+    /// With empty headers and extensions.
+    fn respond<B>(self, text: Bytes, headers: HeaderMap, extensions: Extensions) -> Response<Body<B>> {
+        let mut response = Response::new(Body::full(text));
+        *response.status_mut() = self.status();
+        *response.headers_mut() = headers;
+        *response.extensions_mut() = extensions;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(delay) = self.retry_after {
@@ -223,28 +278,16 @@ impl Problem {
     }
 }
 
-/// JSON under way: most of a problem needs no escapes, and a refusal has to be quick.
-struct Json(Vec<u8>);
-
-impl Json {
-    /// A piece of JSON, then text that is known to need no escapes.
-    fn plain(&mut self, json: &'static str, text: &str) {
-        self.0.extend_from_slice(json.as_bytes());
-        self.0.extend_from_slice(text.as_bytes());
+/// What it says is what counts, prepared or not.
+impl PartialEq for Shared {
+    fn eq(&self, other: &Self) -> bool {
+        self.said == other.said
     }
+}
 
-    /// A piece of JSON, then a value; where that stands.
-    fn value<T: Serialize + ?Sized>(&mut self, json: &'static str, value: &T) -> Range<usize> {
-        self.0.extend_from_slice(json.as_bytes());
-        let start = self.0.len();
-        serde_json::to_writer(&mut self.0, value).expect("strings and JSON values always serialise");
-        start..self.0.len()
-    }
-
-    /// A piece of JSON, then what stands there already.
-    fn again(&mut self, json: &'static str, there: Range<usize>) {
-        self.0.extend_from_slice(json.as_bytes());
-        self.0.extend_from_within(there);
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said.fmt(f)
     }
 }
 
@@ -380,6 +423,37 @@ mod tests {
     fn single_details_make_an_object() {
         let problem = Problem::new(StatusCode::CONFLICT, CODE, "no").detail("safe", false).detail("of", "7");
         assert_eq!(problem.details_value(), Some(&serde_json::json!({ "safe": false, "of": "7" })));
+    }
+
+    #[test]
+    fn what_is_prepared_says_the_same_and_what_is_added_is_said_too() {
+        let id: CorrelationId = "abc".parse().unwrap();
+        let plain = || Problem::new(StatusCode::CONFLICT, CODE, "no").detail("n", 7).kind("https://example.org/no");
+        let prepared = plain().prepared();
+        assert_eq!(prepared, plain());
+        for id in [None, Some(&id)] {
+            assert_eq!(prepared.to_problem_json(id), plain().to_problem_json(id));
+            assert_eq!(prepared.clone().may_retry().to_problem_json(id), plain().may_retry().to_problem_json(id),);
+        }
+        assert!(!prepared.retryable(), "a clone is another problem");
+        assert_eq!(prepared.clone().retry_after(Duration::ZERO).delay(), Some(Duration::ZERO));
+        assert_eq!(prepared.delay(), None);
+    }
+
+    // ENV-5
+    #[test]
+    fn an_answer_has_the_id_of_its_request_and_nothing_else_of_it() {
+        let id: CorrelationId = "abc".parse().unwrap();
+        let mut request = http::Request::new(());
+        request.headers_mut().insert("cookie", HeaderValue::from_static("secret"));
+        request.extensions_mut().insert(id.clone());
+        let problem = Problem::new(StatusCode::CONFLICT, CODE, "no").retry_after(Duration::from_secs(1));
+        let answer = problem.clone().answer::<String>(request.into_parts().0);
+        let expected = problem.into_response::<()>(Some(&id));
+        assert_eq!((answer.status(), answer.headers()), (expected.status(), expected.headers()));
+        assert_eq!(answer.extensions().len(), 1);
+        assert_eq!(answer.extensions().get::<Problem>(), expected.extensions().get());
+        assert_eq!(parse(&poll_once(answer.into_body().collect()).to_bytes())["correlationId"], "abc");
     }
 
     // ENV-7

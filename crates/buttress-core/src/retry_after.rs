@@ -65,13 +65,27 @@ impl RetryAfter {
     #[must_use]
     pub fn header_value(delay: Duration) -> HeaderValue {
         let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
-        HeaderValue::from(seconds.max(1))
+        written(seconds.max(1))
     }
 }
 
 /// The first value of a field. Fields are few: to look a name up in the map, all of it would be hashed.
 fn find<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_bytes())
+}
+
+/// The numbers from 0 to 99, of two digits each.
+static PAIRS: &str = "00010203040506070809101112131415161718192021222324252627282930313233343536373839\
+                      40414243444546474849505152535455565758596061626364656667686970717273747576777879\
+                      8081828384858687888990919293949596979899";
+
+/// As a rule waits are short, and take no memory.
+fn written(seconds: u64) -> HeaderValue {
+    match seconds {
+        0..10 => HeaderValue::from_static(&PAIRS[2 * seconds as usize + 1..][..1]),
+        10..100 => HeaderValue::from_static(&PAIRS[2 * seconds as usize..][..2]),
+        _ => HeaderValue::from(seconds),
+    }
 }
 
 /// ASCII digits only; a number beyond `u64` is the longest wait there is, not an error.
@@ -134,6 +148,9 @@ mod tests {
         for (millis, expected) in [(0, "1"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (90_000, "90")] {
             assert_eq!(RetryAfter::header_value(Duration::from_millis(millis)), expected);
         }
+        for seconds in (1..1_000).chain([u64::MAX]) {
+            assert_eq!(RetryAfter::header_value(Duration::from_secs(seconds)), seconds.to_string());
+        }
         assert_eq!(RetryAfter::header_value(Duration::MAX), u64::MAX.to_string());
     }
 
@@ -150,6 +167,11 @@ mod tests {
             let delay = Duration::from_millis(millis);
             let read = RetryAfter::parse(RetryAfter::header_value(delay).as_bytes()).unwrap().delay(SystemTime::now());
             prop_assert!(read >= delay && read <= delay + Duration::from_secs(1));
+        }
+
+        #[test]
+        fn all_its_digits_are_written(seconds in 1..u64::MAX) {
+            prop_assert_eq!(RetryAfter::header_value(Duration::from_secs(seconds)), seconds.to_string());
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -34,8 +35,8 @@ impl<B> ResponseBody<B> {
         Self { inner: Body::inner(body), places }
     }
 
-    pub(crate) fn refused(body: Body<B>) -> Self {
-        Self { inner: body, places: None }
+    pub(crate) fn refused(body: Body<Infallible>) -> Self {
+        Self { inner: body.for_any(), places: None }
     }
 }
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Reason, Wait,
-    fields::{Told, Written},
-    gather::{Gathered, Term},
+    Decision, Fields, Head, MOST_LIMITS, RateStore, Wait,
+    fields::{Left, Told, Written},
+    gather::{Term, Terms},
     judge::Judge,
     key::OwnedKey,
     refusal::{Refusal, Why},
@@ -23,21 +23,18 @@ impl<St: RateStore> Judge<'_, St> {
     pub(crate) fn read(
         &self,
         outcome: Result<Decision, Undecided<St::Error>>,
-        terms: &[Term],
+        terms: &(impl Terms + ?Sized),
         key: impl Fn(usize) -> Option<OwnedKey>,
-        told: &[Told],
+        places: &[Told],
         head: &Head<'_>,
-    ) -> Result<Written, Box<Refusal>> {
+    ) -> Result<Written, Refusal> {
         match outcome {
-            Ok(decision) => self.conclude(&decision, terms, told, head),
+            Ok(decision) => self.conclude(&decision, terms, places, head),
             Err(why) => {
                 telemetry::undecided(&why);
                 match self.core.without_store(terms, key) {
-                    Some((terms, decision)) => self.conclude(&decision, &terms, told, head),
-                    None => {
-                        let written = Written::default();
-                        Err(Box::new(Refusal::new(Why::Store, &[], written, head, self.settings)))
-                    }
+                    Some((terms, decision)) => self.conclude(&decision, &terms[..], places, head),
+                    None => Err(self.refusal(Why::Store, Written::default(), head)),
                 }
             }
         }
@@ -47,76 +44,52 @@ impl<St: RateStore> Judge<'_, St> {
     fn conclude(
         &self,
         decision: &Decision,
-        terms: &[Term],
-        told: &[Told],
+        terms: &(impl Terms + ?Sized),
+        places: &[Told],
         head: &Head<'_>,
-    ) -> Result<Written, Box<Refusal>> {
-        let mut found = Found::default();
-        for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
-            let index = usize::from(term.index);
-            let wait = decision.standing(i, term.quota).wait(term.cost);
-            found.add(index, self.core.limits[index].limit.reason, wait, term.enforced);
-        }
+    ) -> Result<Written, Refusal> {
+        let found = Found::of(decision, terms);
         if found.shadow != Which::NONE {
             self.core.tell(found.shadow, true, None, self.settings);
         }
-        let written = self.write(decision, terms, told);
+        let written = self.write(decision, terms, places);
         if decision.granted() {
             return Ok(written);
         }
         let wait = (!found.never).then(|| self.with_jitter(found.wait));
-        let names = self.core.tell(found.violated, false, wait, self.settings);
-        let reason = found.reason.unwrap_or(Reason::Quota);
-        let why = wait.map_or(Why::Never, |wait| Why::Limits { reason, wait });
-        Err(Box::new(Refusal::new(why, names.list(), written, head, self.settings)))
+        self.core.tell(found.violated, false, wait, self.settings);
+        let why = wait.map_or(Why::Never(found.violated), |wait| Why::Limits(found.violated, wait));
+        Err(self.refusal(why, written, head))
     }
 
     /// The fields of an answer: of rates first, then of places.
-    fn write(&self, decision: &Decision, terms: &[Term], places: &[Told]) -> Written {
-        if self.settings.fields == Fields::None {
-            return Written::default();
+    #[inline]
+    pub(crate) fn write(&self, decision: &Decision, terms: &(impl Terms + ?Sized), places: &[Told]) -> Written {
+        match (self.settings.fields, &self.core.policy) {
+            (Fields::None, _) => Written::default(),
+            // As many terms as limits: one of each, in their order.
+            (Fields::Draft, Some(policy)) if terms.len() == self.core.limits.len() && terms.len() <= FEW => {
+                let limits = self.core.limits.iter().enumerate().rev();
+                let told = limits.map(|(i, armed)| (&armed.name, left(decision, i, terms.term(i))));
+                Written::few(policy.clone(), told)
+            }
+            _ => self.write_all(decision, terms, places),
         }
+    }
+
+    fn write_all(&self, decision: &Decision, terms: &(impl Terms + ?Sized), places: &[Told]) -> Written {
         let mut list = [Told::concurrent("", 0, 0); MOST_LIMITS];
-        let rates = terms.iter().enumerate().map(|(i, term)| self.told(decision, i, *term));
-        list.iter_mut().zip(rates.chain(places.iter().copied())).for_each(|(place, told)| *place = told);
-        let told = &list[..terms.len() + places.len()];
+        let told = &mut list[..terms.len() + places.len()];
+        let rates = terms.iter().enumerate().map(|(i, term)| self.told(decision, i, term));
+        told.iter_mut().zip(rates.chain(places.iter().copied())).for_each(|(place, told)| *place = told);
         // A limit that was left out makes another policy.
         let known = self.core.policy.as_ref().filter(|_| told.len() == self.core.limits.len());
         Written::of(self.settings.fields, known, told)
     }
 
-    /// The same after a decision for which there is nothing else to say.
-    #[inline]
-    pub(crate) fn write_simple(
-        &self,
-        decision: &Decision,
-        gathered: &Gathered<'_, St::Limit>,
-        places: &[Told],
-    ) -> Written {
-        let (asks, limits) = (&gathered.asks, &self.core.limits);
-        match &self.core.policy {
-            // As many asks as limits: one about each, in their order.
-            Some(policy)
-                if asks.len() == limits.len() && limits.len() <= FEW && self.settings.fields == Fields::Draft =>
-            {
-                let standings = asks.iter().zip(limits).enumerate().rev();
-                Written::few(
-                    policy.clone(),
-                    standings.map(|(i, (ask, armed))| (&armed.name, decision.standing(i, ask.quota))),
-                )
-            }
-            _ => {
-                let (terms, len) = gathered.terms();
-                self.write(decision, &terms[..len], places)
-            }
-        }
-    }
-
-    #[inline]
     fn told(&self, decision: &Decision, i: usize, term: Term) -> Told {
-        let standing = decision.standing(i, term.quota);
-        let wait = if decision.fits(i) { Wait::No } else { standing.wait(term.cost) };
-        Told::rate(self.core.limits[usize::from(term.index)].limit.name, term.quota, &standing, wait)
+        let name = self.core.limits[usize::from(term.index)].limit.name;
+        Told::rate(name, term.quota, left(decision, i, term))
     }
 
     /// So that those who were refused together do not come back together (RLM-17).
@@ -129,13 +102,18 @@ impl<St: RateStore> Judge<'_, St> {
     }
 }
 
+/// Always inlined, as it is done for each limit of each answer.
+#[inline(always)]
+fn left(decision: &Decision, i: usize, term: Term) -> Left {
+    let standing = decision.standing(i, term.quota);
+    Left::of(&standing, if decision.fits(i) { Wait::No } else { standing.wait(term.cost) })
+}
+
 /// What does not fit.
 #[derive(Default)]
 struct Found {
     violated: Which,
     shadow: Which,
-    /// Of the first that is violated.
-    reason: Option<Reason>,
     /// The longest.
     wait: Duration,
     /// Whether no wait helps.
@@ -143,13 +121,20 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, index: usize, reason: Reason, wait: Wait, enforced: bool) {
-        if !enforced {
-            self.shadow.add(index);
+    fn of(decision: &Decision, terms: &(impl Terms + ?Sized)) -> Self {
+        let mut found = Self::default();
+        for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
+            found.add(term, decision.standing(i, term.quota).wait(term.cost));
+        }
+        found
+    }
+
+    fn add(&mut self, term: Term, wait: Wait) {
+        if !term.enforced {
+            self.shadow.add(usize::from(term.index));
             return;
         }
-        self.violated.add(index);
-        self.reason.get_or_insert(reason);
+        self.violated.add(usize::from(term.index));
         match wait {
             Wait::Never => self.never = true,
             Wait::For(time) => self.wait = self.wait.max(time),

@@ -5,16 +5,17 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    Failure, InvalidLimits, Limit, MemoryStore, RateStore, Refused, Standing, Table, Wait,
-    fields::{self, Told},
+    Failure, InvalidLimits, Limit, MemoryStore, RateStore, Standing, Table, Wait,
+    fields::{self, Left, Told},
     hash::Hasher,
     key::Key,
     limit::Kind,
     meter::Meter,
+    problems::Problems,
     settings::Settings,
     telemetry,
     value::Name,
-    which::{Names, Which},
+    which::Which,
 };
 
 /// Limits in their store.
@@ -29,6 +30,7 @@ pub(crate) struct Core<St: RateStore> {
     pub(crate) settles: bool,
     /// The policy field of a request that all limits are about, if their quotas are always the same.
     pub(crate) policy: Option<HeaderValue>,
+    pub(crate) problems: Problems,
 }
 
 /// A limit and where its buckets are.
@@ -55,15 +57,14 @@ impl<St: RateStore> Core<St> {
         let limits: Box<[_]> = limits.collect();
         let settles = limits.iter().any(|armed| armed.limit.settle_with().is_some());
         let policy = policy(&limits);
-        Ok(Self { limits, store, local, ramp: Hasher::new(), settles, policy })
+        let problems = Problems::new(limits.len());
+        Ok(Self { limits, store, local, ramp: Hasher::new(), settles, policy, problems })
     }
 
-    /// These limits refused a request, or would have: their names.
-    pub(crate) fn tell(&self, which: Which, shadow: bool, wait: Option<Duration>, settings: &Settings) -> Names {
+    /// These limits refused a request, or would have.
+    pub(crate) fn tell(&self, which: Which, shadow: bool, wait: Option<Duration>, settings: &Settings) {
         which.of(&self.limits).for_each(|armed| armed.meter.refused(shadow));
-        let names = Names::of(which, &self.limits);
-        telemetry::tell(&Refused::new(names, shadow, wait), settings);
-        names
+        telemetry::tell(which, &self.limits, shadow, wait, settings);
     }
 
     /// Whether a request with this key is refused by it, or only told.
@@ -80,7 +81,7 @@ fn policy<L>(limits: &[Armed<L>]) -> Option<HeaderValue> {
         match &limit.kind {
             Kind::Rate(rate) => {
                 let quota = *rate.fixed()?;
-                rates.push(Told::rate(limit.name, quota, &Standing::of(quota, 0), Wait::No));
+                rates.push(Told::rate(limit.name, quota, Left::of(&Standing::of(quota, 0), Wait::No)));
             }
             Kind::Concurrent(concurrent) => places.push(Told::concurrent(limit.name, concurrent.most, 0)),
         }

@@ -3,14 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Act, Asks, Decision, Failure, RateStore, core::Core, gather::Term, key::OwnedKey, table::Table, telemetry,
+    Act, Asks, Decision, Failure, RateStore,
+    core::Core,
+    gather::{Term, Terms},
+    key::OwnedKey,
+    table::Table,
+    telemetry,
 };
 
 impl<St: RateStore> Core<St> {
     /// Each limit by its own choice, when the store did not decide: what was counted here instead, or `None` to refuse.
     pub(crate) fn without_store(
         &self,
-        terms: &[Term],
+        terms: &(impl Terms + ?Sized),
         key: impl Fn(usize) -> Option<OwnedKey>,
     ) -> Option<(Vec<Term>, Decision)> {
         let mut counted: Vec<(Term, &Arc<Table>, OwnedKey)> = Vec::new();
@@ -20,7 +25,7 @@ impl<St: RateStore> Core<St> {
             telemetry::failed(&armed.limit);
             closed |= armed.limit.failure == Failure::Closed;
             if let (Some(table), Some(key)) = (&armed.local, key(i)) {
-                counted.push((*term, table, key));
+                counted.push((term, table, key));
             }
         }
         if closed {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
     MOST_LIMITS, Quota, Standing, Wait,
-    value::{FEW, Line, Name},
+    value::{FEW, Name, value},
 };
 
 /// `RateLimit-Policy`.
@@ -49,33 +49,44 @@ pub(crate) struct Told {
     pub(crate) most: u64,
     /// Seconds; none for what is no rate.
     window: Option<u64>,
-    pub(crate) remaining: u64,
+    left: Left,
+}
+
+/// What is left of one limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    remaining: u64,
     /// Seconds, rounded up, until there is more.
     more_in: u64,
 }
 
 impl Told {
-    /// `wait` is what a refused request is told, so that the field says no other time (RLM-7).
-    #[inline]
-    pub(crate) fn rate(name: &'static str, quota: Quota, standing: &Standing, wait: Wait) -> Self {
-        Self {
-            name,
-            most: u64::from(quota.count()),
-            window: Some(quota.window()),
-            remaining: u64::from(standing.remaining()),
-            more_in: seconds(if let Wait::For(wait) = wait { wait } else { standing.next_in() }),
-        }
+    pub(crate) fn rate(name: &'static str, quota: Quota, left: Left) -> Self {
+        Self { name, most: u64::from(quota.count()), window: Some(quota.window()), left }
     }
 
     pub(crate) fn concurrent(name: &'static str, most: u32, remaining: u32) -> Self {
-        Self { name, most: u64::from(most), window: None, remaining: u64::from(remaining), more_in: 0 }
+        let left = Left { remaining: u64::from(remaining), more_in: 0 };
+        Self { name, most: u64::from(most), window: None, left }
+    }
+}
+
+impl Left {
+    /// `wait` is what a refused request is told, so that the field says no other time (RLM-7).
+    #[inline]
+    pub(crate) fn of(standing: &Standing, wait: Wait) -> Self {
+        let more_in = match wait {
+            Wait::For(wait) => seconds(wait),
+            Wait::No | Wait::Never => standing.next_nanos().div_ceil(SECOND),
+        };
+        Self { remaining: u64::from(standing.remaining()), more_in }
     }
 }
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Whole seconds, rounded up.
-pub(crate) fn seconds(time: Duration) -> u64 {
+fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
@@ -97,14 +108,15 @@ impl Written {
     /// The fields of the draft for at most [`FEW`] rates, whose policy was written before: what most answers carry. From
     /// the last to the first, as a line is written.
     #[inline]
-    pub(crate) fn few<'a>(policy: HeaderValue, told: impl Iterator<Item = (&'a Name, Standing)>) -> Self {
-        let mut line = Line::<FEW>::new();
-        for (name, standing) in told {
-            line.number(b";t=", standing.next_nanos().div_ceil(SECOND));
-            line.number(b";r=", u64::from(standing.remaining()));
-            line.name(name);
-        }
-        Self { draft: Some((policy, line.value())), legacy: None }
+    pub(crate) fn few<'a>(policy: HeaderValue, told: impl Iterator<Item = (&'a Name, Left)>) -> Self {
+        let state = value::<FEW>(|line| {
+            for (name, left) in told {
+                line.number(b";t=", left.more_in);
+                line.number(b";r=", left.remaining);
+                line.name(name);
+            }
+        });
+        Self { draft: Some((policy, state)), legacy: None }
     }
 
     /// Adds to what is there, from another layer for instance: the fields are lists.
@@ -125,34 +137,34 @@ impl Written {
 
 /// `"user";q=60;w=60, "streams";q=10;qu="concurrent-requests"`
 pub(crate) fn policy(told: &[Told]) -> HeaderValue {
-    let mut line = Line::<MOST_LIMITS>::new();
-    for told in told.iter().rev() {
-        match told.window {
-            Some(window) => line.number(b";w=", window),
-            None => line.text(b";qu=\"concurrent-requests\""),
+    value::<MOST_LIMITS>(|line| {
+        for told in told.iter().rev() {
+            match told.window {
+                Some(window) => line.number(b";w=", window),
+                None => line.text(b";qu=\"concurrent-requests\""),
+            }
+            line.number(b";q=", told.most);
+            line.name(&Name::new(told.name));
         }
-        line.number(b";q=", told.most);
-        line.name(&Name::new(told.name));
-    }
-    line.value()
+    })
 }
 
 /// `"user";r=19;t=1, "streams";r=9`
 fn state(told: &[Told]) -> HeaderValue {
-    let mut line = Line::<MOST_LIMITS>::new();
-    for told in told.iter().rev() {
-        if told.window.is_some() {
-            line.number(b";t=", told.more_in);
+    value::<MOST_LIMITS>(|line| {
+        for told in told.iter().rev() {
+            if told.window.is_some() {
+                line.number(b";t=", told.left.more_in);
+            }
+            line.number(b";r=", told.left.remaining);
+            line.name(&Name::new(told.name));
         }
-        line.number(b";r=", told.remaining);
-        line.name(&Name::new(told.name));
-    }
-    line.value()
+    })
 }
 
 fn legacy(told: &[Told]) -> [HeaderValue; 3] {
-    let tightest = told.iter().min_by_key(|told| told.remaining).expect("there is one");
-    [tightest.most, tightest.remaining, tightest.more_in].map(HeaderValue::from)
+    let tightest = told.iter().min_by_key(|told| told.left.remaining).expect("there is one");
+    [tightest.most, tightest.left.remaining, tightest.left.more_in].map(HeaderValue::from)
 }
 
 #[cfg(test)]
@@ -162,7 +174,7 @@ mod tests {
 
     fn told(name: &'static str, quota: &str, debt: Duration) -> Told {
         let quota = quota.parse().unwrap();
-        Told::rate(name, quota, &Standing::new(quota, debt), Wait::No)
+        Told::rate(name, quota, Left::of(&Standing::new(quota, debt), Wait::No))
     }
 
     fn written(fields: Fields, list: &[Told]) -> Vec<(String, String)> {
@@ -207,11 +219,8 @@ mod tests {
     #[test]
     fn the_longest_line_has_room() {
         let quota = "4294967295/day burst 4294967295".parse().unwrap();
-        let longest = Told {
-            more_in: u64::MAX,
-            ..Told::rate("a-name-as-long-as-a-name-can-be-32", quota, &Standing::new(quota, Duration::ZERO), Wait::No)
-        };
-        let longest = Told { name: &longest.name[..LONGEST_NAME], ..longest };
+        let name = &"a-name-as-long-as-a-name-can-be-32"[..LONGEST_NAME];
+        let longest = Told::rate(name, quota, Left { remaining: u64::MAX, more_in: u64::MAX });
         assert_eq!(written(Fields::Draft, &[longest; MOST_LIMITS]).len(), 2);
         let concurrent = Told { name: longest.name, ..Told::concurrent("", u32::MAX, u32::MAX) };
         assert_eq!(written(Fields::Draft, &[concurrent; MOST_LIMITS]).len(), 2);

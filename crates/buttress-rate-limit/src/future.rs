@@ -1,4 +1,5 @@
 use std::{
+    convert::Infallible,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -6,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use buttress_core::Body;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -36,6 +38,8 @@ pin_project! {
     {
         #[pin]
         state: State<S, ReqB, St>,
+        // What goes with the answer of the inner service, if anything does.
+        pass: Option<Pass<St>>,
     }
 }
 
@@ -46,10 +50,9 @@ pin_project! {
         S: Service<Request<ReqB>>,
         St: RateStore,
     {
-        Refused { refusal: Option<Box<Refusal>> },
+        Refused { answer: Option<Response<Body<Infallible>>> },
         Waiting { waiting: Pin<Box<Waiting<S, ReqB, St>>> },
-        Plain { #[pin] future: S::Future },
-        Called { #[pin] future: S::Future, pass: Option<Pass<St>> },
+        Called { #[pin] future: S::Future },
         Settling { settling: Pin<Box<Settling<St>>>, response: Option<(S::Response, Option<Box<Places>>)> },
     }
 }
@@ -59,18 +62,15 @@ where
     S: Service<Request<ReqB>>,
     St: RateStore,
 {
-    pub(crate) fn refused(refusal: Box<Refusal>) -> Self {
-        Self { state: State::Refused { refusal: Some(refusal) } }
-    }
-
-    /// The answer goes out as it is.
     #[inline]
-    pub(crate) fn plain(future: S::Future) -> Self {
-        Self { state: State::Plain { future } }
+    pub(crate) fn called(future: S::Future, pass: Option<Pass<St>>) -> Self {
+        Self { state: State::Called { future }, pass }
     }
 
-    pub(crate) fn called(future: S::Future, pass: Pass<St>) -> Self {
-        Self { state: State::Called { future, pass: Some(pass) } }
+    /// In place of the inner service: nothing of the request is left.
+    pub(crate) fn refused(refusal: Refusal, request: Request<ReqB>) -> Self {
+        let (head, _) = request.into_parts();
+        Self { state: State::Refused { answer: Some(refusal.answer(head)) }, pass: None }
     }
 
     pub(crate) fn waiting(
@@ -81,7 +81,7 @@ where
         settings: Arc<Settings>,
     ) -> Self {
         let waiting = Box::pin(Waiting::new(inner, request, pending, core, settings));
-        Self { state: State::Waiting { waiting } }
+        Self { state: State::Waiting { waiting }, pass: None }
     }
 }
 
@@ -94,29 +94,22 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.as_mut().project().state.project() {
-            StateProj::Plain { future } => {
-                return match future.poll(cx) {
-                    Poll::Ready(Ok(response)) => Poll::Ready(Ok(response.map(ResponseBody::plain))),
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                    Poll::Pending => Poll::Pending,
-                };
-            }
-            StateProj::Called { future, pass } => {
-                let mut response = ready!(future.poll(cx))?;
-                let Pass { written, places, tab } = pass.take().expect("polled after completion");
-                written.write(response.headers_mut());
-                match tab.and_then(|tab| settle(&tab, &response)) {
-                    None => return Poll::Ready(Ok(response.map(|body| ResponseBody::passed(body, places)))),
-                    Some(settling) => {
-                        let response = Some((response, places));
-                        self.as_mut().project().state.set(State::Settling { settling, response });
-                    }
-                }
-            }
-            StateProj::Refused { .. } | StateProj::Waiting { .. } | StateProj::Settling { .. } => {}
+        let this = self.as_mut().project();
+        let StateProj::Called { future } = this.state.project() else { return self.poll_rarely(cx) };
+        if this.pass.is_none() {
+            return future.poll(cx).map_ok(|response| response.map(ResponseBody::plain));
         }
-        self.poll_rarely(cx)
+        let mut response = ready!(future.poll(cx))?;
+        let Pass { written, places, tab } = this.pass.take().expect("it was there just now");
+        written.write(response.headers_mut());
+        match tab.and_then(|tab| settle(&tab, &response)) {
+            None => Poll::Ready(Ok(response.map(|body| ResponseBody::passed(body, places)))),
+            Some(settling) => {
+                let response = Some((response, places));
+                self.as_mut().project().state.set(State::Settling { settling, response });
+                self.poll_rarely(cx)
+            }
+        }
     }
 }
 
@@ -130,19 +123,19 @@ where
     fn poll_rarely(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         loop {
             let next = match self.as_mut().project().state.project() {
-                StateProj::Refused { refusal } => {
-                    let refusal = refusal.take().expect("polled after completion");
-                    return Poll::Ready(Ok(refusal.into_response().map(ResponseBody::refused)));
+                StateProj::Refused { answer } => {
+                    let answer = answer.take().expect("polled after completion");
+                    return Poll::Ready(Ok(answer.map(ResponseBody::refused)));
                 }
-                StateProj::Waiting { waiting } => ready!(waiting.as_mut().poll(cx)).state,
+                StateProj::Waiting { waiting } => ready!(waiting.as_mut().poll(cx)),
                 StateProj::Settling { settling, response } => {
                     ready!(settling.as_mut().poll(cx));
                     let (response, places) = response.take().expect("polled after completion");
                     return Poll::Ready(Ok(response.map(|body| ResponseBody::passed(body, places))));
                 }
-                StateProj::Plain { .. } | StateProj::Called { .. } => return self.poll(cx),
+                StateProj::Called { .. } => return self.poll(cx),
             };
-            self.as_mut().project().state.set(next);
+            self.set(next);
         }
     }
 }
@@ -173,7 +166,7 @@ where
         f.write_str(match self.state {
             State::Refused { .. } => "ResponseFuture(refused)",
             State::Waiting { .. } => "ResponseFuture(waiting for the store)",
-            State::Plain { .. } | State::Called { .. } => "ResponseFuture(called)",
+            State::Called { .. } => "ResponseFuture(called)",
             State::Settling { .. } => "ResponseFuture(settling)",
         })
     }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
-    Act, Asks, Failure, Head, Limit, MOST_LIMITS, NoKey, Quota, RateStore, Reason,
+    Act, Asks, Failure, Head, Limit, MOST_LIMITS, NoKey, Quota, RateStore,
     core::{Armed, Core},
     fields::Told,
     in_flight::Permit,
@@ -32,7 +32,7 @@ pub(crate) struct Places {
     permits: Vec<Permit>,
     pub(crate) told: Vec<Told>,
     /// Limits that have no place left.
-    pub(crate) full: Option<(Which, Reason)>,
+    pub(crate) full: Which,
     /// Limits that would have none left, if they were enforced.
     pub(crate) shadow: Which,
 }
@@ -49,6 +49,45 @@ pub(crate) struct Term {
     pub(crate) quota: Quota,
     pub(crate) cost: u32,
     pub(crate) enforced: bool,
+}
+
+/// All terms of a request, wherever they are kept.
+pub(crate) trait Terms {
+    fn len(&self) -> usize;
+
+    fn term(&self, i: usize) -> Term;
+
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = Term> {
+        (0..self.len()).map(|i| self.term(i))
+    }
+}
+
+impl Terms for [Term] {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn term(&self, i: usize) -> Term {
+        self[i]
+    }
+}
+
+impl<L> Terms for Gathered<'_, L> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.asks.len()
+    }
+
+    #[inline]
+    fn term(&self, i: usize) -> Term {
+        let ask = self.asks.ask(i);
+        let (cost, enforced) = match ask.act {
+            Act::Take { cost, enforced } => (cost, enforced),
+            Act::Charge(_) | Act::Refund(_) => (0, false),
+        };
+        Term { index: self.index[i], quota: ask.quota, cost, enforced }
+    }
 }
 
 impl<St: RateStore> Core<St> {
@@ -145,7 +184,7 @@ impl<St: RateStore> Core<St> {
         }
         match permit {
             Some(permit) => places.permits.push(permit),
-            None => places.full.get_or_insert((Which::NONE, limit.reason)).0.add(index),
+            None => places.full.add(index),
         }
     }
 }
@@ -156,23 +195,11 @@ impl<L> Gathered<'_, L> {
         Self { asks: Asks::new(), index: [0; MOST_LIMITS], places: None, failed: false }
     }
 
-    /// The asks without their keys.
-    #[inline]
-    pub(crate) fn rates(&self) -> impl Iterator<Item = Term> + Clone {
-        self.asks.iter().zip(&self.index).map(|(ask, index)| {
-            let (cost, enforced) = match ask.act {
-                Act::Take { cost, enforced } => (cost, enforced),
-                Act::Charge(_) | Act::Refund(_) => (0, false),
-            };
-            Term { index: *index, quota: ask.quota, cost, enforced }
-        })
-    }
-
-    /// The same, all of them, and how many there are.
+    /// The asks without their keys, and how many there are.
     pub(crate) fn terms(&self) -> ([Term; MOST_LIMITS], usize) {
         let mut terms = [Term::NOTHING; MOST_LIMITS];
-        terms.iter_mut().zip(self.rates()).for_each(|(place, term)| *place = term);
-        (terms, self.asks.len())
+        terms.iter_mut().zip(self.iter()).for_each(|(place, term)| *place = term);
+        (terms, self.len())
     }
 
     pub(crate) fn keys(&self) -> Vec<OwnedKey> {

@@ -110,11 +110,9 @@ impl Standing {
 
     #[inline]
     pub(crate) fn next_nanos(&self) -> u64 {
-        let full = self.quota.full();
-        match full.checked_sub(self.debt) {
-            Some(left) => (self.quota.step() - left % self.quota.step()).min(self.debt),
-            None => self.debt - full + self.quota.step(),
-        }
+        let (full, step) = (self.quota.full(), self.quota.step());
+        // Below the bottom, that takes its time as well.
+        (step - full.saturating_sub(self.debt) % step).min(self.debt) + self.debt.saturating_sub(full)
     }
 
     /// How long to wait for so many units. None are always there.

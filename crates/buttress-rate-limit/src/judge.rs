@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
+use http::Request;
+
 use crate::{
     Decision, Fields, Head, MOST_LIMITS, RateStore, Reply, Tab,
     core::Core,
     fields::Written,
-    gather::{self, Gathered, Places, Term},
+    gather::{self, Gathered, Places, Term, Terms},
     key::OwnedKey,
     refusal::{Refusal, Why},
     settings::Settings,
@@ -26,11 +28,21 @@ pub(crate) struct Pass<St: RateStore> {
     pub(crate) tab: Option<Tab<St>>,
 }
 
+impl<St: RateStore> Pass<St> {
+    /// Hands the tab to the handler, if handlers are to have it.
+    #[inline]
+    pub(crate) fn open_tab<B>(&self, request: &mut Request<B>, open: bool) {
+        if let Some(tab) = self.tab.as_ref().filter(|_| open) {
+            request.extensions_mut().insert(tab.clone());
+        }
+    }
+}
+
 pub(crate) enum Verdict<St: RateStore> {
     /// Nothing goes with the answer.
     Plain,
     Pass(Pass<St>),
-    Refuse(Box<Refusal>),
+    Refuse(Refusal),
     Wait(Box<Pending<St>>),
 }
 
@@ -112,7 +124,7 @@ impl<St: RateStore> Judge<'_, St> {
 
     fn pass_told(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Pass<St> {
         let places = gathered.places.take();
-        Pass { written: self.write_simple(decision, gathered, gather::told(places.as_deref())), places, tab: None }
+        Pass { written: self.write(decision, gathered, gather::told(places.as_deref())), places, tab: None }
     }
 
     /// What a request passes with, or is refused with.
@@ -122,12 +134,11 @@ impl<St: RateStore> Judge<'_, St> {
         gathered: &mut Gathered<'_, St::Limit>,
         head: &Head<'_>,
     ) -> Verdict<St> {
-        let (terms, len) = gathered.terms();
         let places = gathered.places.take();
         let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
         let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
-        match self.read(outcome, &terms[..len], key, gather::told(places.as_deref()), head) {
-            Ok(written) => Verdict::Pass(self.pass(written, places, &terms[..len], keys)),
+        match self.read(outcome, gathered, key, gather::told(places.as_deref()), head) {
+            Ok(written) => Verdict::Pass(self.pass(written, places, gathered, keys)),
             Err(refusal) => Verdict::Refuse(refusal),
         }
     }
@@ -145,17 +156,18 @@ impl<St: RateStore> Judge<'_, St> {
         if places.shadow != Which::NONE {
             self.core.tell(places.shadow, true, None, self.settings);
         }
-        let (which, reason) = places.full?;
+        if places.full == Which::NONE {
+            return None;
+        }
         let wait = self.with_jitter(Duration::from_secs(1));
-        let names = self.core.tell(which, false, Some(wait), self.settings);
+        self.core.tell(places.full, false, Some(wait), self.settings);
         let written = Written::of(self.settings.fields, None, &places.told);
-        let why = Why::Limits { reason, wait };
-        Some(Verdict::Refuse(Box::new(Refusal::new(why, names.list(), written, head, self.settings))))
+        Some(Verdict::Refuse(self.refusal(Why::Limits(places.full, wait), written, head)))
     }
 
     #[cold]
     fn refuse(&self, why: Why, head: &Head<'_>) -> Verdict<St> {
-        Verdict::Refuse(Box::new(Refusal::new(why, &[], Written::default(), head, self.settings)))
+        Verdict::Refuse(self.refusal(why, Written::default(), head))
     }
 
     fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
@@ -176,7 +188,7 @@ impl<St: RateStore> Judge<'_, St> {
         outcome: Result<Decision, Undecided<St::Error>>,
         pending: Pending<St>,
         head: &Head<'_>,
-    ) -> Result<Pass<St>, Box<Refusal>> {
+    ) -> Result<Pass<St>, Refusal> {
         let Pending { deciding: _, time_out: _, terms, len, keys, places } = pending;
         let terms = &terms[..len];
         let written = self.read(outcome, terms, |i| keys.get(i).cloned(), gather::told(places.as_deref()), head)?;
@@ -184,7 +196,13 @@ impl<St: RateStore> Judge<'_, St> {
         Ok(self.pass(written, places, terms, keys))
     }
 
-    fn pass(&self, written: Written, places: Option<Box<Places>>, terms: &[Term], keys: Vec<OwnedKey>) -> Pass<St> {
+    fn pass(
+        &self,
+        written: Written,
+        places: Option<Box<Places>>,
+        terms: &(impl Terms + ?Sized),
+        keys: Vec<OwnedKey>,
+    ) -> Pass<St> {
         let tab = self.keeps_tab().then(|| Tab::new(self.core, terms, keys));
         Pass { written, places, tab }
     }

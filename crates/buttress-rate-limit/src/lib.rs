@@ -28,6 +28,7 @@ mod memory;
 #[cfg_attr(not(feature = "metrics"), path = "no_meter.rs")]
 mod meter;
 mod network;
+mod problems;
 mod quota;
 mod refusal;
 mod service;

@@ -10,7 +10,7 @@ use tower_service::Service;
 use crate::{
     Head, MemoryStore, RateStore, ResponseBody, ResponseFuture,
     core::Core,
-    judge::{Judge, Pass, Verdict},
+    judge::{Judge, Verdict},
     settings::Settings,
 };
 
@@ -50,37 +50,23 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let judge = Judge { core: &self.core, settings: &self.settings };
         match judge.judge(&Head::of(&request)) {
-            Verdict::Plain => ResponseFuture::plain(self.inner.call(request)),
-            Verdict::Pass(pass) => call(&mut self.inner, request, pass, self.settings.tab),
-            Verdict::Refuse(refusal) => ResponseFuture::refused(refusal),
+            Verdict::Plain => ResponseFuture::called(self.inner.call(request), None),
+            Verdict::Pass(pass) => {
+                pass.open_tab(&mut request, self.settings.tab);
+                ResponseFuture::called(self.inner.call(request), Some(pass))
+            }
+            Verdict::Refuse(refusal) => ResponseFuture::refused(refusal, request),
             Verdict::Wait(pending) => {
                 let fresh = self.inner.clone();
                 let readied = mem::replace(&mut self.inner, fresh);
-                ResponseFuture::waiting(readied, request, pending, Arc::clone(&self.core), Arc::clone(&self.settings))
+                let (core, settings) = (Arc::clone(&self.core), Arc::clone(&self.settings));
+                ResponseFuture::waiting(readied, request, pending, core, settings)
             }
         }
     }
-}
-
-/// Calls the inner service with a request that may go on.
-#[inline]
-pub(crate) fn call<S, ReqB, St>(
-    inner: &mut S,
-    mut request: Request<ReqB>,
-    pass: Pass<St>,
-    tab: bool,
-) -> ResponseFuture<S, ReqB, St>
-where
-    S: Service<Request<ReqB>>,
-    St: RateStore,
-{
-    if let Some(open) = pass.tab.as_ref().filter(|_| tab) {
-        request.extensions_mut().insert(open.clone());
-    }
-    ResponseFuture::called(inner.call(request), pass)
 }
 
 impl<S: Clone, St: RateStore> Clone for RateLimit<S, St> {

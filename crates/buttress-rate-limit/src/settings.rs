@@ -53,8 +53,10 @@ fn calmly(pick: &Arc<Pick>, head: &Head<'_>) -> Option<bool> {
 
 /// What every browser's `EventSource` sends.
 fn asks_for_events(head: &Head<'_>) -> bool {
-    const EVENTS: &[u8] = b"text/event-stream";
-    let names = |line: &[u8]| line.windows(EVENTS.len()).any(|part| part.eq_ignore_ascii_case(EVENTS));
+    const EVENTS: &[u8; 17] = b"text/event-stream";
+    // There are few slashes in a line, which may be long.
+    let is_it = |part: &[u8]| part[4] == b'/' && part.eq_ignore_ascii_case(EVENTS);
+    let names = |line: &[u8]| line.windows(EVENTS.len()).any(is_it);
     head.method() == Method::GET && head.headers().get_all(ACCEPT).iter().any(|line| names(line.as_bytes()))
 }
 

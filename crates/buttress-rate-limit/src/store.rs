@@ -123,6 +123,12 @@ impl<'a, L> Asks<'a, L> {
         self.list[..self.len].iter().map(|ask| ask.as_ref().expect("the first `len` places are taken"))
     }
 
+    /// One of them.
+    #[inline]
+    pub(crate) fn ask(&self, i: usize) -> &Ask<'a, L> {
+        self.list[i].as_ref().expect("the first `len` places are taken")
+    }
+
     /// All of them, and then nothing.
     #[inline]
     pub(crate) fn list(&self) -> &[Option<Ask<'a, L>>; MOST_LIMITS] {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use crate::{
-    Act, Asks, MemoryStore, Quota, RateStore, Reply, Settlement, Standing, core::Core, gather::Term, key::OwnedKey,
+    Act, Asks, MemoryStore, Quota, RateStore, Reply, Settlement, Standing,
+    core::Core,
+    gather::{Term, Terms},
+    key::OwnedKey,
     limit::Answer,
 };
 
@@ -43,9 +46,9 @@ struct Entry {
 }
 
 impl<St: RateStore> Tab<St> {
-    pub(crate) fn new(core: &Arc<Core<St>>, terms: &[Term], keys: Vec<OwnedKey>) -> Self {
+    pub(crate) fn new(core: &Arc<Core<St>>, terms: &(impl Terms + ?Sized), keys: Vec<OwnedKey>) -> Self {
         let entry =
-            |(term, key): (&Term, OwnedKey)| Entry { index: term.index, quota: term.quota, cost: term.cost, key };
+            |(term, key): (Term, OwnedKey)| Entry { index: term.index, quota: term.quota, cost: term.cost, key };
         let list = terms.iter().zip(keys).map(entry).collect();
         Self(Arc::new(Entries { core: Arc::clone(core), list }))
     }

@@ -1,19 +1,35 @@
 //! What operators are told: an event of `tracing` and a count for each refusal and each failure.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use tracing::{error, info, warn};
 
-use crate::{Failure, Limit, NoKey, Refused, meter, settings::Settings, undecided::Undecided};
+use crate::{
+    Failure, Limit, NoKey, Refused,
+    core::Armed,
+    meter,
+    settings::Settings,
+    undecided::Undecided,
+    which::{Names, Which},
+};
 
 /// Limits refused a request, or would have; their counters know. The hook hears it too; if it panics, the answer goes on.
-pub(crate) fn tell(refused: &Refused, settings: &Settings) {
-    let limit = refused.limits().first().copied();
-    let wait_ms = refused.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    info!(limit, violated = refused.limits().len(), shadow = refused.shadow, wait_ms, "rate_limited");
+pub(crate) fn tell<L>(which: Which, limits: &[Armed<L>], shadow: bool, wait: Option<Duration>, settings: &Settings) {
+    // Looked for only if somebody listens.
+    info!(
+        limit = which.of(limits).next().map(|armed| armed.limit.name),
+        violated = which.len(),
+        shadow,
+        wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        "rate_limited"
+    );
     if let Some(hook) = &settings.hook {
-        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hook(refused)));
-        if told.is_err() {
+        let refused = Refused::new(Names::of(which, limits), shadow, wait);
+        if catch_unwind(AssertUnwindSafe(|| hook(&refused))).is_err() {
             error!("rate_limit_hook_panicked");
         }
     }

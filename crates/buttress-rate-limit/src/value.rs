@@ -1,6 +1,8 @@
 //! The value of a field, written from its end to its start: so the digits of a number come in the order in which they are
 //! found, and need no counting before.
 
+use std::mem;
+
 use http::HeaderValue;
 
 /// So many limits that a line about them is soon made.
@@ -20,16 +22,22 @@ pub(crate) struct Name {
 /// The longest of them: `, "` and `"` are four.
 const NAME: usize = LONGEST_NAME + 4 + 4;
 
-/// The longest number.
-const DIGITS: usize = 20;
-
 /// The longest member: two parameters of twenty digits, or the longer text of concurrency.
-const MEMBER: usize = NAME + 2 * (3 + DIGITS);
+const MEMBER: usize = NAME + 2 * (3 + 20);
 
-/// A value under way: as long as so many of the longest members make it.
-pub(crate) struct Line<const MEMBERS: usize> {
-    bytes: [[u8; MEMBER]; MEMBERS],
-    start: usize,
+/// A value under way: the place that is left before what is there.
+pub(crate) struct Line<'a>(&'a mut [u8]);
+
+/// A value of at most so many members.
+#[inline]
+pub(crate) fn value<const MEMBERS: usize>(write: impl FnOnce(&mut Line<'_>)) -> HeaderValue {
+    let mut bytes = [[0; MEMBER]; MEMBERS];
+    let bytes = bytes.as_flattened_mut();
+    let mut line = Line(bytes);
+    write(&mut line);
+    // No comma before the first name.
+    let start = line.0.len() + 2;
+    HeaderValue::from_bytes(&bytes[start..]).expect("names and digits are ASCII")
 }
 
 impl Name {
@@ -48,50 +56,43 @@ impl Name {
     }
 }
 
-impl<const MEMBERS: usize> Line<MEMBERS> {
-    #[inline]
-    pub(crate) fn new() -> Self {
-        Self { bytes: [[0; MEMBER]; MEMBERS], start: MEMBERS * MEMBER }
-    }
-
+impl Line<'_> {
     /// Before what is there. Of a length that the compiler knows, so that it needs no call.
     #[inline]
     pub(crate) fn text<const N: usize>(&mut self, text: &[u8; N]) {
-        let (before, _) = self.bytes.as_flattened_mut().split_at_mut(self.start);
-        *before.last_chunk_mut().expect("there is room for the longest line") = *text;
-        self.start -= N;
+        self.last(text, N);
+    }
+
+    /// The last so many bytes of a text; what stands before them is written over.
+    #[inline]
+    fn last<const N: usize>(&mut self, text: &[u8; N], len: usize) {
+        *self.0.last_chunk_mut().expect("there is room for the longest line") = *text;
+        let left = self.0.len() - len;
+        self.0 = &mut mem::take(&mut self.0)[..left];
     }
 
     /// A member begins with it.
     #[inline]
     pub(crate) fn name(&mut self, name: &Name) {
-        self.text(&name.bytes);
-        // What stands before the name is written over.
-        self.start += NAME - name.len;
+        self.last(&name.bytes, name.len);
     }
 
-    /// A parameter.
-    #[inline]
-    pub(crate) fn number<const N: usize>(&mut self, parameter: &[u8; N], number: u64) {
-        let (mut digits, mut first, mut left) = ([0; DIGITS], DIGITS, number);
-        while left >= 100 {
-            first -= 2;
-            digits[first..first + 2].copy_from_slice(&PAIRS[(left % 100) as usize]);
-            left /= 100;
+    /// A parameter. Always inlined: the line is then kept in registers.
+    #[inline(always)]
+    pub(crate) fn number<const N: usize>(&mut self, parameter: &[u8; N], mut number: u64) {
+        // Hardly any number is that long, and shorter ones are divided with less.
+        while number > u64::from(u32::MAX) {
+            self.text(&PAIRS[(number % 100) as usize]);
+            number /= 100;
         }
-        first -= 2;
-        digits[first..first + 2].copy_from_slice(&PAIRS[(left % 100) as usize]);
-        // As with names: zeros before the number are written over.
-        self.text(&digits);
-        self.start += first + usize::from(left < 10);
+        #[expect(clippy::cast_possible_truncation, reason = "it is short enough")]
+        let mut number = number as u32;
+        while number >= 100 {
+            self.text(&PAIRS[(number % 100) as usize]);
+            number /= 100;
+        }
+        self.last(&PAIRS[number as usize], if number < 10 { 1 } else { 2 });
         self.text(parameter);
-    }
-
-    #[inline]
-    pub(crate) fn value(&self) -> HeaderValue {
-        // No comma before the first name.
-        let line = &self.bytes.as_flattened()[self.start + 2..];
-        HeaderValue::from_bytes(line).expect("names and digits are ASCII")
     }
 }
 
@@ -113,23 +114,25 @@ mod tests {
     fn numbers_of_every_length_are_written_whole() {
         let powers = (0..20).map(|digits| 10_u64.pow(digits)).flat_map(|power| [power - 1, power, power + 1]);
         for number in powers.chain([7, 42, 105, u64::from(u32::MAX), u64::MAX]) {
-            let mut line = Line::<FEW>::new();
-            line.number(b";r=", number);
-            line.name(&Name::new("a"));
-            assert_eq!(line.value(), format!("\"a\";r={number}"));
+            let value = value::<FEW>(|line| {
+                line.number(b";r=", number);
+                line.name(&Name::new("a"));
+            });
+            assert_eq!(value, format!("\"a\";r={number}"));
         }
     }
 
     #[test]
     fn members_stand_in_the_order_in_which_they_are_read() {
         let longest = "a-name-as-long-as-a-name-can-be-";
-        let mut line = Line::<FEW>::new();
-        for name in ["b", longest] {
-            line.number(b";t=", u64::MAX);
-            line.number(b";r=", u64::MAX);
-            line.name(&Name::new(name));
-        }
+        let value = value::<FEW>(|line| {
+            for name in ["b", longest] {
+                line.number(b";t=", u64::MAX);
+                line.number(b";r=", u64::MAX);
+                line.name(&Name::new(name));
+            }
+        });
         let max = u64::MAX;
-        assert_eq!(line.value(), format!("\"{longest}\";r={max};t={max}, \"b\";r={max};t={max}"));
+        assert_eq!(value, format!("\"{longest}\";r={max};t={max}, \"b\";r={max};t={max}"));
     }
 }

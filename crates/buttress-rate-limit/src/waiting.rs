@@ -17,7 +17,6 @@ use crate::{
     Head, RateStore, ResponseFuture,
     core::Core,
     judge::{Judge, Pending},
-    service::call,
     settings::Settings,
     telemetry,
     undecided::Undecided,
@@ -85,11 +84,15 @@ where
             }
             Err(_) => Err(Undecided::Panicked),
         };
-        let Held { mut inner, request, pending, core, settings } = this.held.take().expect("polled after completion");
+        let Held { mut inner, mut request, pending, core, settings } =
+            this.held.take().expect("polled after completion");
         let judge = Judge { core: &core, settings: &settings };
         Poll::Ready(match judge.decided(outcome, *pending, &Head::of(&request)) {
-            Ok(pass) => call(&mut inner, request, pass, settings.tab),
-            Err(refusal) => ResponseFuture::refused(refusal),
+            Ok(pass) => {
+                pass.open_tab(&mut request, settings.tab);
+                ResponseFuture::called(inner.call(request), Some(pass))
+            }
+            Err(refusal) => ResponseFuture::refused(refusal, request),
         })
     }
 }

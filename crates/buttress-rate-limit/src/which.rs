@@ -22,6 +22,15 @@ impl Which {
         self.0 |= 1 << index;
     }
 
+    /// Another one for each set of limits.
+    pub(crate) fn number(self) -> usize {
+        usize::from(self.0)
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     /// These of all limits of the layer.
     pub(crate) fn of<L>(self, limits: &[Armed<L>]) -> impl Iterator<Item = &Armed<L>> {
         limits.iter().enumerate().filter(move |(index, _)| self.0 & 1 << index != 0).map(|(_, armed)| armed)

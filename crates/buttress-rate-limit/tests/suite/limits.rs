@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use buttress_core::Problem;
+use buttress_core::{CorrelationId, Problem};
 use buttress_rate_limit::{
     ClientAddr, Head, InvalidLimits, Key, KeyBy, Limit, MOST_LIMITS, MemoryStore, RateLimitLayer, Reason, SharedQuota,
     by_nothing,
@@ -9,7 +9,7 @@ use http::{Method, Request};
 use serde_json::json;
 use tokio::time::advance;
 
-use super::common::{User, ask, both, by_address, by_user, from, header, json, of, passed, quota, status, with};
+use super::common::{User, ask, both, by_address, by_user, from, header, json, of, passed, quota, status, text, with};
 
 // RLM-5, RLM-8, D8, D12: tower_governor 0.8.0 tells 0 seconds for 0.9, tower-resilience tells none.
 #[tokio::test(start_paused = true)]
@@ -25,6 +25,42 @@ async fn a_refusal_is_429_with_the_wait_rounded_up_and_a_problem() {
     assert_eq!(problem["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
     assert_eq!(problem["violated-policies"], json!(["address"]));
     assert_eq!(problem["retryable"], true);
+}
+
+// RLM-8, ENV-1, ENV-5
+#[tokio::test(start_paused = true)]
+async fn every_refusal_says_the_same_but_for_id_and_wait_and_shows_nothing_of_its_request() {
+    let layer = both("2/min burst 1", "1/min");
+    ask(&layer, of("alice", "192.0.2.1")).await;
+    let body = |id: &str, names: &str| {
+        format!(
+            "{{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
+             \"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"too many requests\",\
+             \"code\":\"rate_limited\",\"message\":\"too many requests\",\
+             \"details\":{{\"violated-policies\":[{names}]}},\"retryable\":true{id},\
+             \"violated-policies\":[{names}]}}"
+        )
+    };
+    for (user, waited, names, wait) in [
+        ("alice", 10, r#""user","address""#, "50"),
+        ("alice", 30, r#""address""#, "20"),
+        ("bob", 5, r#""address""#, "15"),
+    ] {
+        advance(Duration::from_secs(waited)).await;
+        for id in ["", ",\"correlationId\":\"abc\""] {
+            let mut request = with(of(user, "192.0.2.1"), "cookie", "secret");
+            if !id.is_empty() {
+                request.extensions_mut().insert("abc".parse::<CorrelationId>().unwrap());
+            }
+            let answer = ask(&layer, request).await;
+            assert_eq!(header(&answer, "retry-after"), wait);
+            let mut fields: Vec<_> = answer.headers().keys().map(|name| name.as_str().to_owned()).collect();
+            fields.sort();
+            assert_eq!(fields, ["content-type", "ratelimit", "ratelimit-policy", "retry-after"]);
+            assert_eq!(answer.extensions().len(), 1, "only the problem");
+            assert_eq!(text(answer).await, body(id, names));
+        }
+    }
 }
 
 // RLM-8
