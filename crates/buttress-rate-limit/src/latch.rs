@@ -40,10 +40,11 @@ impl Latch {
     /// To look first does not take the line of the cache away from who has it.
     #[cold]
     fn wait(&self) {
-        let mut looks = 0;
-        while self.0.load(Ordering::Relaxed) != FREE || !self.try_take() {
+        for looks in 0.. {
             pause(looks);
-            looks += 1;
+            if self.0.load(Ordering::Relaxed) == FREE && self.try_take() {
+                return;
+            }
         }
     }
 }
