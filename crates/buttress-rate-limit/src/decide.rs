@@ -68,7 +68,7 @@ fn two(first: &MemoryAsk<'_>, second: &MemoryAsk<'_>, clock: impl FnOnce() -> u6
         decision.tell(others_taken.debt, true);
         return decision;
     }
-    settle_two([Wish::of(first, &spot), Wish::of(second, &other)], [&held, &others], now)
+    settle_two(Wish::of(first, &spot), Wish::of(second, &other), [&held, &others], now)
 }
 
 /// Finds the set of an ask, and has it brought here.
@@ -138,8 +138,17 @@ fn settle_one(wish: Wish, held: &Held<'_>, now: u64) -> Decision {
 }
 
 #[inline(never)]
-fn settle_two(wishes: [Wish; 2], held: [&Held<'_>; 2], now: u64) -> Decision {
-    settle(wishes.into_iter().zip(held), now)
+fn settle_two(wish: Wish, other: Wish, held: [&Held<'_>; 2], now: u64) -> Decision {
+    let (change, other_change) = (Change::of(&wish, held[0], now), Change::of(&other, held[1], now));
+    let granted = change.is_granted() && other_change.is_granted();
+    if granted {
+        change.make();
+        other_change.make();
+    }
+    let mut decision = Decision::new(granted);
+    decision.tell(change.debt(granted, now), change.fits);
+    decision.tell(other_change.debt(granted, now), other_change.fits);
+    decision
 }
 
 #[cold]

@@ -101,11 +101,15 @@ impl Hasher {
     /// The last word first, since every text has one.
     #[inline]
     fn text(&self, bytes: &[u8]) -> u64 {
-        let start = self.texts[bytes.len()];
         let [factor, factors @ ..] = &self.factors;
-        let (words, _) = bytes[..bytes.len().saturating_sub(1)].as_chunks();
-        let words = words.iter().map(|word| u64::from_le_bytes(*word));
-        high_half(factors.iter().zip(words).fold(add(start, (factor, last(bytes))), add))
+        let mut sum = add(self.texts[bytes.len()], (factor, last(bytes)));
+        let mut before = &bytes[..bytes.len().saturating_sub(1)];
+        for factor in factors {
+            let Some((word, rest)) = before.split_first_chunk() else { break };
+            sum = add(sum, (factor, u64::from_le_bytes(*word)));
+            before = rest;
+        }
+        high_half(sum)
     }
 
     fn in_blocks(&self, key: &Key<'_>) -> u64 {
