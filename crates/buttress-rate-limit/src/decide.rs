@@ -102,7 +102,7 @@ fn take<'a>(ask: &MemoryAsk<'_>, spot: &Spot<'_>, held: &'a Held<'_>, now: u64) 
     let Act::Take { cost, .. } = ask.act else { return None };
     let bucket = held.known(spot.tag)?;
     let next = gcra::take(bucket.load(Relaxed), now, &ask.quota, cost)?;
-    Some(Taken { bucket, next, debt: debt(next, now) })
+    Some(Taken { bucket, next, debt: next.wrapping_sub(now) })
 }
 
 impl Taken<'_> {
