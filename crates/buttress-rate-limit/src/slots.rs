@@ -79,10 +79,15 @@ impl Held<'_> {
 
     /// The place that this key has, or else the one that it would take over.
     pub(crate) fn find(&self, tag: u32) -> Place<'_> {
-        let known = self.places().find(|(known, _)| known.load(Relaxed) == tag);
-        let first_full = || self.places().min_by_key(|(_, full_at)| full_at.load(Relaxed)).expect("a set has places");
-        let at = known.unwrap_or_else(first_full);
+        let known = self.0.tags.iter().position(|known| known.load(Relaxed) == tag);
+        let at = known.unwrap_or_else(|| self.first_full());
+        let at = (&self.0.tags[at], &self.0.full_at[at]);
         Place { at, known: known.is_some(), full_at: at.1.load(Relaxed), tag: at.0.load(Relaxed) }
+    }
+
+    fn first_full(&self) -> usize {
+        let full_at = |at: usize| self.0.full_at[at].load(Relaxed);
+        (1..PLACES).fold(0, |first, at| if full_at(at) < full_at(first) { at } else { first })
     }
 
     #[inline]
