@@ -3,7 +3,7 @@ use std::{net::IpAddr, num::NonZeroU8, sync::Arc};
 use buttress_core::PeerAddr;
 use http::{HeaderMap, HeaderName};
 
-use crate::{Head, InvalidNetwork, Network, NoKey, forwarded};
+use crate::{Head, InvalidNetwork, Key, Network, NoKey, forwarded};
 
 /// Finds the address of the client: that of the connection, or what proxies that are trusted wrote into one header.
 ///
@@ -102,21 +102,24 @@ impl ClientAddr {
         Ok(self)
     }
 
-    pub(crate) const fn prefix(&self) -> u8 {
-        self.prefix
-    }
-
     /// The address of the client.
     ///
     /// # Errors
     ///
     /// When the request does not say who opened the connection, or passed fewer proxies than it should have.
-    #[inline]
     pub fn find(&self, head: &Head<'_>) -> Result<IpAddr, NoKey> {
-        if matches!(self.source, Source::Peer) { peer(head) } else { self.find_in_headers(head) }
+        self.locate(head).map(|addr| addr.to_canonical())
     }
 
-    fn find_in_headers(&self, head: &Head<'_>) -> Result<IpAddr, NoKey> {
+    #[inline]
+    pub(crate) fn key(&self, head: &Head<'_>) -> Result<Key<'static>, NoKey> {
+        let key = |addr| Key::network(addr, self.prefix);
+        if matches!(self.source, Source::Peer) { peer(head).map(key) } else { self.locate(head).map(key) }
+    }
+
+    /// An IPv4 address may still be mapped into IPv6.
+    #[inline(never)]
+    fn locate(&self, head: &Head<'_>) -> Result<IpAddr, NoKey> {
         match &self.source {
             Source::Peer => peer(head),
             Source::Hops(header, proxies) => {
@@ -149,7 +152,7 @@ impl ListHeader {
 
 #[inline]
 fn peer(head: &Head<'_>) -> Result<IpAddr, NoKey> {
-    head.extensions().get::<PeerAddr>().map(|peer| peer.0.ip().to_canonical()).ok_or(NoKey::NoPeer)
+    head.extensions().get::<PeerAddr>().map(|peer| peer.0.ip()).ok_or(NoKey::NoPeer)
 }
 
 /// Each address vouches for the one that stands before it, as long as it is trusted itself.
@@ -158,7 +161,7 @@ fn walk(entries: impl Iterator<Item = Option<IpAddr>>, peer: IpAddr, trusted: &[
     let mut entries = entries.take(MOST_HOPS);
     while trusts(trusted, client) {
         let Some(Some(addr)) = entries.next() else { break };
-        client = addr.to_canonical();
+        client = addr;
     }
     client
 }
@@ -166,13 +169,13 @@ fn walk(entries: impl Iterator<Item = Option<IpAddr>>, peer: IpAddr, trusted: &[
 /// The n-th entry, if all up to it are addresses.
 fn nth(entries: impl Iterator<Item = Option<IpAddr>>, n: usize) -> Option<IpAddr> {
     let addrs = entries.map_while(|entry| entry);
-    addrs.take(n).enumerate().find_map(|(i, addr)| (i + 1 == n).then(|| addr.to_canonical()))
+    addrs.take(n).enumerate().find_map(|(i, addr)| (i + 1 == n).then_some(addr))
 }
 
 fn only(head: &Head<'_>, header: &HeaderName) -> Option<IpAddr> {
     let mut lines = head.headers().get_all(header).into_iter();
     let (line, None) = (lines.next()?, lines.next()) else { return None };
-    forwarded::address(line.as_bytes()).map(|addr| addr.to_canonical())
+    forwarded::address(line.as_bytes())
 }
 
 fn trusts(trusted: &[Network], addr: IpAddr) -> bool {

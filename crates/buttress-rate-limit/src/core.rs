@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    Failure, InvalidLimits, Limit, MemoryStore, RateStore, Standing, Table, Wait,
+    Failure, InvalidLimits, Limit, MemoryStore, Quota, RateStore, Standing, Table, Wait,
     fields::{self, Left, Told},
     hash::Hasher,
     key::Key,
@@ -41,6 +41,8 @@ pub(crate) struct Armed<L> {
     meter: Meter,
     pub(crate) buckets: L,
     pub(crate) local: Option<Arc<Table>>,
+    /// See [`Limit::plain`].
+    pub(crate) plain: Option<Quota>,
 }
 
 impl<St: RateStore> Core<St> {
@@ -52,6 +54,7 @@ impl<St: RateStore> Core<St> {
             meter: Meter::new(limit.name),
             buckets: store.open(limit.name),
             local: (limit.failure == Failure::Local).then(|| local.open(limit.name)),
+            plain: limit.plain(),
             limit,
         });
         let limits: Box<[_]> = limits.collect();

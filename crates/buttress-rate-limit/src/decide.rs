@@ -1,61 +1,149 @@
 //! One atomic decision about several buckets of the memory store: all their sets are held, in one order for everybody.
+//!
+//! The sets are found first, and asked for. To read the clock takes about as long as their way from memory.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use crate::{
-    Act, Ask, Asks, Decision, MOST_LIMITS, Table,
-    gcra::debt,
+    Act, Ask, Asks, Decision, MOST_LIMITS, Quota, Table,
+    gcra::{self, debt},
     slots::{Held, Place},
     store::act,
+    sync::AtomicU64,
     table::Spot,
 };
 
 type MemoryAsk<'a> = Ask<'a, Arc<Table>>;
 
-/// Decides about all asks at this moment.
+/// Decides about all asks at the moment that the clock tells.
 #[inline]
-pub(crate) fn decide(asks: &Asks<'_, Arc<Table>>, now: u64) -> Decision {
+pub(crate) fn decide(asks: &Asks<'_, Arc<Table>>, clock: impl FnOnce() -> u64) -> Decision {
     match asks.list() {
-        [Some(only), None, ..] => one(only, now),
-        [Some(first), Some(second), None, ..] => two(first, second, now),
-        _ => many(asks, now),
+        [Some(only), None, ..] => one(only, clock),
+        [Some(first), Some(second), None, ..] => two(first, second, clock),
+        _ => many(asks, clock),
     }
 }
 
 #[inline]
-fn one(ask: &MemoryAsk<'_>, now: u64) -> Decision {
-    let spot = ask.limit.spot(&ask.key);
+fn one(ask: &MemoryAsk<'_>, clock: impl FnOnce() -> u64) -> Decision {
+    let spot = fetch(ask);
+    let now = clock();
     let held = spot.hold();
-    let change = Change::of(ask, &held, spot.tag, now);
-    change.make(&held, spot.tag);
-    let granted = change.is_granted(ask);
+    let (Act::Take { cost, enforced }, Some(bucket)) = (ask.act, held.known(spot.tag)) else {
+        return settle_one(Wish::of(ask, &spot), &held, now);
+    };
+    let full_at = bucket.load(Relaxed);
+    let mut decision;
+    match gcra::take(full_at, now, &ask.quota, cost) {
+        Some(next) => {
+            bucket.store(next, Relaxed);
+            decision = Decision::new(true);
+            decision.tell(debt(next, now), true);
+        }
+        None => {
+            decision = Decision::new(!enforced);
+            decision.tell(debt(full_at, now), false);
+        }
+    }
+    decision
+}
+
+/// What nearly every request asks, without the bookkeeping of [`settle`] as long as there is enough.
+#[inline]
+fn two(first: &MemoryAsk<'_>, second: &MemoryAsk<'_>, clock: impl FnOnce() -> u64) -> Decision {
+    let (spot, other) = (fetch(first), fetch(second));
+    let now = clock();
+    if spot.order() == other.order() {
+        return settle_in_one_set([Wish::of(first, &spot), Wish::of(second, &other)], spot, now);
+    }
+    let (held, others) = hold_both(&spot, &other);
+    if let Some(taken) = take(first, &spot, &held, now)
+        && let Some(others_taken) = take(second, &other, &others, now)
+    {
+        taken.keep();
+        others_taken.keep();
+        let mut decision = Decision::new(true);
+        decision.tell(taken.debt, true);
+        decision.tell(others_taken.debt, true);
+        return decision;
+    }
+    settle_two(Wish::of(first, &spot), Wish::of(second, &other), [&held, &others], now)
+}
+
+/// Finds the set of an ask, and has it brought here.
+#[inline(always)]
+fn fetch<'a>(ask: &MemoryAsk<'a>) -> Spot<'a> {
+    let spot = ask.limit.spot(&ask.key);
+    spot.fetch();
+    spot
+}
+
+#[inline]
+fn hold_both<'a>(spot: &Spot<'a>, other: &Spot<'a>) -> (Held<'a>, Held<'a>) {
+    if spot.order() < other.order() {
+        let held = spot.hold();
+        (held, other.hold())
+    } else {
+        let others = other.hold();
+        (spot.hold(), others)
+    }
+}
+
+/// Units that are there, of a key that has a place: nothing else changes than when its bucket is full again.
+struct Taken<'a> {
+    bucket: &'a AtomicU64,
+    next: u64,
+    debt: u64,
+}
+
+#[inline]
+fn take<'a>(ask: &MemoryAsk<'_>, spot: &Spot<'_>, held: &'a Held<'_>, now: u64) -> Option<Taken<'a>> {
+    let Act::Take { cost, .. } = ask.act else { return None };
+    let bucket = held.known(spot.tag)?;
+    let next = gcra::take(bucket.load(Relaxed), now, &ask.quota, cost)?;
+    Some(Taken { bucket, next, debt: next.wrapping_sub(now) })
+}
+
+impl Taken<'_> {
+    #[inline]
+    fn keep(&self) {
+        self.bucket.store(self.next, Relaxed);
+    }
+}
+
+/// What an ask comes to once the place of its key is known.
+#[derive(Clone, Copy)]
+struct Wish {
+    tag: u32,
+    act: Act,
+    quota: Quota,
+}
+
+impl Wish {
+    #[inline]
+    fn of(ask: &MemoryAsk<'_>, spot: &Spot<'_>) -> Self {
+        Self { tag: spot.tag, act: ask.act, quota: ask.quota }
+    }
+}
+
+#[inline(never)]
+fn settle_one(wish: Wish, held: &Held<'_>, now: u64) -> Decision {
+    let change = Change::of(&wish, held, now);
+    change.make();
+    let granted = change.is_granted();
     let mut decision = Decision::new(granted);
     decision.tell(change.debt(granted, now), change.fits);
     decision
 }
 
-/// What nearly every request asks, without the bookkeeping of [`many`].
-#[inline]
-fn two(first: &MemoryAsk<'_>, second: &MemoryAsk<'_>, now: u64) -> Decision {
-    let (spot, other) = (first.limit.spot(&first.key), second.limit.spot(&second.key));
-    let (held, others);
-    match spot.order().cmp(&other.order()) {
-        Ordering::Less => {
-            held = spot.hold();
-            others = other.hold();
-        }
-        Ordering::Greater => {
-            others = other.hold();
-            held = spot.hold();
-        }
-        Ordering::Equal => return both_in_one(first, second, [spot, other], now),
-    }
-    let change = Change::of(first, &held, spot.tag, now);
-    let other_change = Change::of(second, &others, other.tag, now);
-    let granted = change.is_granted(first) && other_change.is_granted(second);
+#[inline(never)]
+fn settle_two(wish: Wish, other: Wish, held: [&Held<'_>; 2], now: u64) -> Decision {
+    let (change, other_change) = (Change::of(&wish, held[0], now), Change::of(&other, held[1], now));
+    let granted = change.is_granted() && other_change.is_granted();
     if granted {
-        change.make(&held, spot.tag);
-        other_change.make(&others, other.tag);
+        change.make();
+        other_change.make();
     }
     let mut decision = Decision::new(granted);
     decision.tell(change.debt(granted, now), change.fits);
@@ -65,18 +153,19 @@ fn two(first: &MemoryAsk<'_>, second: &MemoryAsk<'_>, now: u64) -> Decision {
 
 #[cold]
 #[inline(never)]
-fn both_in_one(first: &MemoryAsk<'_>, second: &MemoryAsk<'_>, spots: [Spot<'_>; 2], now: u64) -> Decision {
-    let guards = [Some(spots[0].hold())];
-    settle([(first, spots[0], 0), (second, spots[1], 0)].into_iter(), &guards, now)
+fn settle_in_one_set(wishes: [Wish; 2], spot: Spot<'_>, now: u64) -> Decision {
+    let held = spot.hold();
+    settle(wishes.into_iter().map(|wish| (wish, &held)), now)
 }
 
 #[cold]
 #[inline(never)]
-fn many(asks: &Asks<'_, Arc<Table>>, now: u64) -> Decision {
+fn many(asks: &Asks<'_, Arc<Table>>, clock: impl FnOnce() -> u64) -> Decision {
     let spots: [Option<Spot<'_>>; MOST_LIMITS] = {
         let mut all = asks.iter();
-        std::array::from_fn(|_| all.next().map(|ask| ask.limit.spot(&ask.key)))
+        std::array::from_fn(|_| all.next().map(fetch))
     };
+    let now = clock();
     let spot = |i: usize| spots[i].expect("each ask has one");
     let mut order: [usize; MOST_LIMITS] = std::array::from_fn(|i| i);
     let order = &mut order[..asks.len()];
@@ -93,30 +182,26 @@ fn many(asks: &Asks<'_, Arc<Table>>, now: u64) -> Decision {
             }
         }
     }
-    settle(asks.iter().enumerate().map(|(i, ask)| (ask, spot(i), guard_of[i])), &guards, now)
+    let held = |i: usize| guards[guard_of[i]].as_ref().expect("its set is held");
+    settle(asks.iter().enumerate().map(|(i, ask)| (Wish::of(ask, &spot(i)), held(i))), now)
 }
 
 /// Makes all changes in order, since a later ask sees what an earlier one took, and undoes them in reverse if one that is
 /// enforced did not fit.
-fn settle<'a>(
-    asks: impl Iterator<Item = (&'a MemoryAsk<'a>, Spot<'a>, usize)>,
-    guards: &[Option<Held<'_>>],
-    now: u64,
-) -> Decision {
-    let held = |guard: usize| guards[guard].as_ref().expect("its set is held");
-    let mut changes: [Option<(Change, usize)>; MOST_LIMITS] = [None; MOST_LIMITS];
+fn settle<'a>(wishes: impl Iterator<Item = (Wish, &'a Held<'a>)>, now: u64) -> Decision {
+    let mut changes: [Option<Change<'_>>; MOST_LIMITS] = [None; MOST_LIMITS];
     let mut granted = true;
-    for ((ask, spot, guard), kept) in asks.zip(&mut changes) {
-        let change = Change::of(ask, held(guard), spot.tag, now);
-        change.make(held(guard), spot.tag);
-        granted &= change.is_granted(ask);
-        *kept = Some((change, guard));
+    for ((wish, held), kept) in wishes.zip(&mut changes) {
+        let change = Change::of(&wish, held, now);
+        change.make();
+        granted &= change.is_granted();
+        *kept = Some(change);
     }
     let mut decision = Decision::new(granted);
     if !granted {
-        changes.iter().rev().flatten().for_each(|(change, guard)| change.undo(held(*guard)));
+        changes.iter().rev().flatten().for_each(Change::undo);
     }
-    for (change, _) in changes.iter().flatten() {
+    for change in changes.iter().flatten() {
         decision.tell(change.debt(granted, now), change.fits);
     }
     decision
@@ -124,39 +209,43 @@ fn settle<'a>(
 
 /// What is to be done to one bucket.
 #[derive(Clone, Copy)]
-struct Change {
-    place: Place,
+struct Change<'a> {
+    place: Place<'a>,
+    tag: u32,
     next: u64,
     fits: bool,
     changes: bool,
+    enforced: bool,
 }
 
-impl Change {
+impl<'a> Change<'a> {
     #[inline]
-    fn of(ask: &MemoryAsk<'_>, held: &Held<'_>, tag: u32, now: u64) -> Self {
-        let place = held.find(tag);
-        let (next, fits) = act(ask.act, place.full_at, now, &ask.quota);
+    fn of(wish: &Wish, held: &'a Held<'_>, now: u64) -> Self {
+        let place = held.find(wish.tag);
+        let (next, fits) = act(wish.act, place.full_at, now, &wish.quota);
         // A look leaves everything as it is, and what is forgotten needs nothing back.
-        let idle = matches!(ask.act, Act::Take { cost: 0, .. }) || (!place.known && matches!(ask.act, Act::Refund(_)));
+        let idle =
+            matches!(wish.act, Act::Take { cost: 0, .. }) || (!place.known && matches!(wish.act, Act::Refund(_)));
         let changes = fits && !idle;
-        Self { place, next: if changes { next } else { place.full_at }, fits, changes }
+        let next = if changes { next } else { place.full_at };
+        Self { place, tag: wish.tag, next, fits, changes, enforced: wish.act.is_enforced() }
     }
 
     #[inline]
-    fn is_granted(&self, ask: &MemoryAsk<'_>) -> bool {
-        self.fits || !ask.act.is_enforced()
+    fn is_granted(&self) -> bool {
+        self.fits || !self.enforced
     }
 
     #[inline]
-    fn make(&self, held: &Held<'_>, tag: u32) {
+    fn make(&self) {
         if self.changes {
-            held.put(self.place, tag, self.next);
+            self.place.put(self.tag, self.next);
         }
     }
 
-    fn undo(&self, held: &Held<'_>) {
+    fn undo(&self) {
         if self.changes {
-            held.restore(self.place);
+            self.place.restore();
         }
     }
 

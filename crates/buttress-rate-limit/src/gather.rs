@@ -123,11 +123,28 @@ impl<St: RateStore> Core<St> {
         head: &Head<'a>,
         gathered: &mut Gathered<'a, St::Limit>,
     ) -> Result<(), NoKey> {
+        let Some(quota) = &armed.plain else { return self.ask_in_full(index, armed, head, gathered) };
+        // By reference, since a key is long.
+        match &armed.limit.key.key(head) {
+            Ok(Some(key)) => gathered.push(index, &armed.buckets, *key, *quota, Act::Take { cost: 1, enforced: true }),
+            Ok(None) => {}
+            Err(error) => return Err(*error),
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn ask_in_full<'a>(
+        &'a self,
+        index: usize,
+        armed: &'a Armed<St::Limit>,
+        head: &Head<'a>,
+        gathered: &mut Gathered<'a, St::Limit>,
+    ) -> Result<(), NoKey> {
         let limit = &armed.limit;
         if limit.only_for.as_ref().is_some_and(|pick| !pick(head)) {
             return Ok(());
         }
-        // By reference, since a key is long.
         let found = limit.key.key(head);
         match (&found, &limit.kind) {
             (Ok(Some(key)), Kind::Rate(rate)) => self.ask_rate(index, armed, rate, key, head, gathered),
@@ -158,9 +175,7 @@ impl<St: RateStore> Core<St> {
             }
         };
         let act = Act::Take { cost, enforced: self.is_enforced(&armed.limit, key) };
-        #[expect(clippy::cast_possible_truncation, reason = "there are at most MOST_LIMITS")]
-        (gathered.index[gathered.asks.len()] = index as u8);
-        gathered.asks.push(&armed.buckets, *key, *quota, act);
+        gathered.push(index, &armed.buckets, *key, *quota, act);
     }
 
     /// Takes a place of a concurrency limit, or notes that there is none.
@@ -189,10 +204,17 @@ impl<St: RateStore> Core<St> {
     }
 }
 
-impl<L> Gathered<'_, L> {
+impl<'a, L> Gathered<'a, L> {
     #[inline]
     pub(crate) fn new() -> Self {
         Self { asks: Asks::new(), index: [0; MOST_LIMITS], places: None, failed: false }
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "there are at most MOST_LIMITS")]
+    fn push(&mut self, index: usize, buckets: &'a L, key: Key<'a>, quota: Quota, act: Act) {
+        self.index[self.asks.len()] = index as u8;
+        self.asks.push(buckets, key, quota, act);
     }
 
     /// The asks without their keys, and how many there are.

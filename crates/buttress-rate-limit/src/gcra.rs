@@ -21,9 +21,13 @@ pub(crate) fn debt(full_at: u64, now: u64) -> u64 {
 /// The moment at which a bucket is full again after so many units are taken, or `None` if it holds fewer.
 #[inline]
 pub(crate) fn take(full_at: u64, now: u64, quota: &Quota, cost: u32) -> Option<u64> {
-    let debt = debt(full_at, now).saturating_add(quota.step().saturating_mul(u64::from(cost)));
+    if cost > quota.size() {
+        return None;
+    }
+    // Nothing wraps before the clock does.
+    let next = full_at.max(now).wrapping_add(quota.step() * u64::from(cost));
     // Asking for nothing is always granted, also below the bottom of a bucket that was charged afterwards.
-    (debt <= quota.full() || cost == 0).then(|| now.saturating_add(debt))
+    (next.wrapping_sub(now) <= quota.full() || cost == 0).then_some(next)
 }
 
 /// The same, however many units it holds.

@@ -1,34 +1,51 @@
 //! A keyed hash of keys to 64 bits, which stand for the key in the memory store. Pure but for its random numbers.
 //!
-//! Multilinear hashing (Dietzfelbinger 1996): the high half of `a0 + a1*w1 + a2*w2 + …` modulo 2^128, where `w` are the
-//! words of the key and `a` are random. Whoever chooses two keys without knowing the random numbers finds them equal with a
-//! chance of 2^-64 for each [`BLOCK`] words of theirs, and every key goes to every place with the same chance. Nothing
-//! that a caller can see depends on a hash beyond that.
+//! Multilinear hashing (Dietzfelbinger 1996; section 3 of Thorup, "High Speed Hashing for Integers and Strings", 2015): the
+//! high half of `a0 + a1*w1 + a2*w2 + …` modulo 2^128, where `w` are the words of the key and `a` are random. Texts of each
+//! length, and keys of each other kind, have an `a0` of their own. So whoever chooses two keys without knowing the random
+//! numbers finds them equal with a chance of 2^-64, and every key goes to every place with the same chance. Nothing that a
+//! caller can see depends on a hash beyond that.
+//!
+//! Longer texts and keys of two parts are hashed in blocks. The hashes of these are the coefficients of a polynomial, and
+//! what it is at a random point, modulo the prime 2^61 - 1, is hashed once more, with other random numbers. The chance is
+//! then up to 2^-59 for each block.
 
 use std::hash::{BuildHasher, RandomState};
 
 use crate::key::{Key, Part};
 
-/// So many words are hashed in one go; longer keys go on with the hash so far as a word.
-const BLOCK: usize = 16;
+/// So many words are hashed in one go.
+const BLOCK: usize = 8;
 
-/// The longest text whose words, with its length before them, are one block.
-const SHORT: usize = 8 * (BLOCK - 1);
+/// The longest text that is one block.
+const SHORT: usize = 8 * BLOCK;
 
-/// An address, or a prefix, with nothing in its other half.
-const LOW: u64 = 4;
+const PRIME: u64 = (1 << 61) - 1;
 
 /// The random numbers.
 #[derive(Debug)]
 pub(crate) struct Hasher {
-    start: u128,
+    /// What the sum begins with: for texts of each length,
+    texts: [u128; SHORT + 1],
+    /// and for other keys.
+    numbers: u128,
+    v4: u128,
+    v6: u128,
+    nothing: u128,
+    blocks: u128,
+    polynomials: u128,
     factors: [u128; BLOCK],
+    /// The point at which polynomials are looked at, and the factor of what they are there.
+    point: u64,
+    last_factor: u128,
 }
 
-/// A hash under way.
+/// A hash of blocks under way.
 #[derive(Clone, Copy)]
-struct State<'a> {
+struct Blocks<'a> {
     hasher: &'a Hasher,
+    /// The polynomial of those before this one.
+    before: u64,
     sum: u128,
     words: usize,
 }
@@ -36,89 +53,111 @@ struct State<'a> {
 impl Hasher {
     /// With numbers of its own, out of the randomness that the system gave this process.
     pub(crate) fn new() -> Self {
-        let random = RandomState::new();
-        let half = |i: usize| u128::from(random.hash_one(i));
-        let number = |i: usize| half(2 * i) << 64 | half(2 * i + 1);
-        Self { start: number(BLOCK), factors: std::array::from_fn(number) }
+        let (random, mut count) = (RandomState::new(), 0_u64);
+        let mut half = || {
+            count += 1;
+            random.hash_one(count)
+        };
+        let mut number = || u128::from(half()) << 64 | u128::from(half());
+        Self {
+            texts: std::array::from_fn(|_| number()),
+            numbers: number(),
+            v4: number(),
+            v6: number(),
+            nothing: number(),
+            blocks: number(),
+            polynomials: number(),
+            factors: std::array::from_fn(|_| number()),
+            point: high_half(number()) % PRIME,
+            last_factor: number(),
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hash(&self, key: &Key<'_>) -> u64 {
         match (key.first, key.second) {
-            (Part::Network { high: 0, low, prefix }, Part::Nothing) => {
-                high_half(self.start().word(LOW | u64::from(prefix) << 8).word(low).sum)
-            }
-            (Part::Bytes(bytes), Part::Nothing) if bytes.len() <= SHORT => self.short(bytes),
-            _ => self.any(key),
+            (Part::Bytes(bytes), Part::Nothing) if bytes.len() <= SHORT => self.text(bytes),
+            (Part::V4(addr), Part::Nothing) => self.words(self.v4, [addr.into()]),
+            _ => self.other(key),
         }
     }
 
-    fn any(&self, key: &Key<'_>) -> u64 {
-        let state = self.start().part(&key.first);
-        high_half(if key.second == Part::Nothing { state.sum } else { state.part(&key.second).sum })
-    }
-
-    /// The same for bytes that are one block.
-    #[inline]
-    fn short(&self, bytes: &[u8]) -> u64 {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let [first, factors @ ..] = &self.factors;
-        let add = |sum: u128, factor: &u128, word| sum.wrapping_add(factor.wrapping_mul(u128::from(word)));
-        let mut sum = add(self.start, first, text(bytes));
-        let mut factors = factors.iter();
-        for (word, factor) in words.iter().zip(factors.by_ref()) {
-            sum = add(sum, factor, u64::from_le_bytes(*word));
+    /// The same of keys that are less usual.
+    #[inline(never)]
+    fn other(&self, key: &Key<'_>) -> u64 {
+        match (key.first, key.second) {
+            (Part::Nothing, Part::Nothing) => self.words(self.nothing, []),
+            (Part::Number(number), Part::Nothing) => self.words(self.numbers, [number]),
+            (Part::V6 { high, low, prefix }, Part::Nothing) => self.words(self.v6, [prefix.into(), high, low]),
+            _ => self.in_blocks(key),
         }
-        high_half(if rest.is_empty() { sum } else { add(sum, factors.next().expect("it is one block"), last(bytes)) })
     }
 
     #[inline]
-    fn start(&self) -> State<'_> {
-        State { hasher: self, sum: self.start, words: 0 }
+    fn words<const N: usize>(&self, start: u128, words: [u64; N]) -> u64 {
+        high_half(self.factors.iter().zip(words).fold(start, add))
+    }
+
+    /// The last word first, since every text has one.
+    #[inline]
+    fn text(&self, bytes: &[u8]) -> u64 {
+        let [factor, factors @ ..] = &self.factors;
+        let mut sum = add(self.texts[bytes.len()], (factor, last(bytes)));
+        let mut before = &bytes[..bytes.len().saturating_sub(1)];
+        for factor in factors {
+            let Some((word, rest)) = before.split_first_chunk() else { break };
+            sum = add(sum, (factor, u64::from_le_bytes(*word)));
+            before = rest;
+        }
+        high_half(sum)
+    }
+
+    fn in_blocks(&self, key: &Key<'_>) -> u64 {
+        // Of another degree, another number of blocks is another polynomial.
+        let blocks = Blocks { hasher: self, before: 1, sum: self.blocks, words: 0 };
+        let value = blocks.part(&key.first).part(&key.second).value();
+        high_half(add(self.polynomials, (&self.last_factor, value)))
     }
 }
 
-impl State<'_> {
+impl Blocks<'_> {
     /// The kind and the length first, so that no two keys are the same words.
-    #[inline]
     fn part(self, part: &Part<'_>) -> Self {
         match *part {
             Part::Nothing => self.word(0),
-            Part::Bytes(bytes) => self.bytes(bytes),
             Part::Number(number) => self.word(1).word(number),
-            // An IPv4 address, or a prefix of at most 64 bits, has nothing in the other half.
-            Part::Network { high: 0, low, prefix } => self.word(LOW | u64::from(prefix) << 8).word(low),
-            Part::Network { high, low: 0, prefix } => self.word(5 | u64::from(prefix) << 8).word(high),
-            Part::Network { high, low, prefix } => self.word(2 | u64::from(prefix) << 8).word(high).word(low),
+            Part::Bytes(bytes) => self.bytes(bytes),
+            Part::V4(addr) => self.word(3).word(addr.into()),
+            Part::V6 { high, low, prefix } => self.word(4 | u64::from(prefix) << 8).word(high).word(low),
         }
     }
 
-    #[inline]
     fn bytes(self, bytes: &[u8]) -> Self {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let state = words.iter().fold(self.word(text(bytes)), |state, word| state.word(u64::from_le_bytes(*word)));
-        if rest.is_empty() { state } else { state.word(last(bytes)) }
+        let (words, rest) = bytes.as_chunks();
+        let start = self.word(2 | (bytes.len() as u64) << 8);
+        let blocks = words.iter().fold(start, |blocks, word| blocks.word(u64::from_le_bytes(*word)));
+        if rest.is_empty() { blocks } else { blocks.word(last(bytes)) }
     }
 
-    #[inline]
     fn word(self, word: u64) -> Self {
-        let Self { hasher, sum, words } = if self.words < BLOCK { self } else { self.next_block() };
-        let factor = hasher.factors[words];
-        Self { hasher, sum: sum.wrapping_add(factor.wrapping_mul(u128::from(word))), words: words + 1 }
+        let Self { hasher, before, sum, words } = self;
+        match hasher.factors.get(words) {
+            Some(factor) => Self { hasher, before, sum: add(sum, (factor, word)), words: words + 1 },
+            None => Self { hasher, before: self.value(), sum: hasher.blocks, words: 0 }.word(word),
+        }
     }
 
-    #[cold]
-    fn next_block(self) -> Self {
-        let Self { hasher, sum, .. } = self;
-        let so_far = u128::from(high_half(sum));
-        Self { hasher, sum: hasher.start.wrapping_add(hasher.factors[0].wrapping_mul(so_far)), words: 1 }
+    /// The polynomial of all blocks so far. Coefficients are 60 bits, below the prime.
+    #[expect(clippy::cast_possible_truncation, reason = "it is below the prime")]
+    fn value(self) -> u64 {
+        let product = u128::from(self.before) * u128::from(self.hasher.point);
+        ((product + u128::from(high_half(self.sum) >> 4)) % u128::from(PRIME)) as u64
     }
 }
 
-/// The word that stands before those of a text: its kind and its length.
 #[inline]
-fn text(bytes: &[u8]) -> u64 {
-    3 | (bytes.len() as u64) << 8
+fn add(sum: u128, (factor, word): (&u128, u64)) -> u128 {
+    sum.wrapping_add(factor.wrapping_mul(word.into()))
 }
 
 /// The last eight bytes as a word; of fewer all of them.
@@ -126,7 +165,7 @@ fn text(bytes: &[u8]) -> u64 {
 /// They may overlap with the word before, which changes nothing: the length is a part of the hash.
 #[inline]
 fn last(bytes: &[u8]) -> u64 {
-    match bytes.last_chunk::<8>() {
+    match bytes.last_chunk() {
         Some(last) => u64::from_le_bytes(*last),
         None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
@@ -161,14 +200,63 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_is_the_long_way() {
+    fn keys_of_other_kinds_and_of_two_parts_have_other_hashes() {
         let hasher = Hasher::new();
-        let long: Vec<u8> = (0..=u8::MAX).collect();
-        let network = |addr: &str| Key::network(addr.parse().unwrap(), 64);
-        let texts = (0..long.len()).map(|len| Key::bytes(&long[..len]));
-        for key in texts.chain([network("192.0.2.1"), network("::"), network("::1"), Key::number(7), Key::EVERYBODY]) {
-            assert_eq!(hasher.hash(&key), hasher.any(&key), "{key:?}");
+        let network = |addr: &str, prefix| Key::network(addr.parse().unwrap(), prefix);
+        let alone = [
+            Key::EVERYBODY,
+            Key::text(""),
+            Key::bytes(&[0; 8]),
+            Key::bytes(&[0; SHORT]),
+            Key::bytes(&[0; SHORT + 1]),
+            Key::bytes(&[0; SHORT + 8]),
+            Key::number(0),
+            Key::number(1),
+            network("0.0.0.0", 64),
+            network("0.0.0.1", 64),
+            network("::", 64),
+            network("::", 48),
+            network("::", 128),
+            network("::1", 128),
+            network("1::", 64),
+        ];
+        let pairs = alone.iter().flat_map(|first| alone[1..].iter().map(|second| first.and(*second)));
+        let keys: Vec<_> = alone.into_iter().chain(pairs).collect();
+        assert_eq!(keys.iter().map(|key| hasher.hash(key)).collect::<HashSet<_>>().len(), keys.len());
+    }
+
+    // The bound of the usual keys is that of the sum, and this is the sum.
+    #[test]
+    fn one_block_is_the_sum_of_its_words() {
+        let hasher = Hasher::new();
+        let sum = |start: u128, words: &[u64]| {
+            let products = words.iter().zip(&hasher.factors).map(|(word, factor)| factor.wrapping_mul((*word).into()));
+            (products.fold(start, u128::wrapping_add) >> 64) as u64
+        };
+        let word = |text: &[u8]| text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let text: Vec<u8> = (1..=SHORT as u8).collect();
+        for len in 0..=SHORT {
+            let text = &text[..len];
+            let mut words = vec![word(&text[len.saturating_sub(8)..])];
+            words.extend(text[..len.saturating_sub(1)].chunks_exact(8).map(word));
+            assert_eq!(hasher.hash(&Key::bytes(text)), sum(hasher.texts[len], &words), "{len} bytes");
         }
+        assert_eq!(hasher.hash(&Key::number(7)), sum(hasher.numbers, &[7]));
+        assert_eq!(hasher.hash(&Key::network("192.0.2.1".parse().unwrap(), 64)), sum(hasher.v4, &[0xc000_0201]));
+    }
+
+    #[test]
+    fn the_polynomial_is_one_modulo_the_prime() {
+        let hasher = Hasher::new();
+        let (prime, point) = (u128::from(PRIME), u128::from(hasher.point));
+        assert!(point < prime);
+        let sums = [u128::MAX, 0, hasher.blocks];
+        let value =
+            sums.iter().fold(1, |before, sum| Blocks { hasher: &hasher, before, sum: *sum, words: BLOCK }.value());
+        let [a, b, c] = sums.map(|sum| sum >> 68);
+        let square = point * point % prime;
+        let cube = square * point % prime;
+        assert_eq!(u128::from(value), (cube + a * square % prime + b * point % prime + c) % prime);
     }
 
     #[test]

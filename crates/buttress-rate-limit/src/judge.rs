@@ -9,7 +9,7 @@ use std::{
 use http::Request;
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Reply, Tab,
+    Decision, Fields, Head, MOST_LIMITS, NoKey, RateStore, Reply, Tab,
     core::Core,
     fields::Written,
     gather::{self, Gathered, Places, Term, Terms},
@@ -70,8 +70,7 @@ impl<St: RateStore> Judge<'_, St> {
         }
         let mut gathered = Gathered::new();
         if let Err(error) = self.core.gather(head, &mut gathered) {
-            telemetry::no_key(&error);
-            return self.refuse(Why::NoKey(error), head);
+            return self.without_key(error, head);
         }
         if let Some(refusal) = self.without_asking(&gathered, head) {
             return refusal;
@@ -85,10 +84,12 @@ impl<St: RateStore> Judge<'_, St> {
                 self.pass_with(&nothing, &mut gathered)
             };
         }
-        let reply = catch_unwind(AssertUnwindSafe(|| self.core.store.decide(&gathered.asks)));
+        // Put down from within, since a decision is long; a panic leaves nothing.
+        let mut reply = None;
+        let _ = catch_unwind(AssertUnwindSafe(|| reply = Some(self.core.store.decide(&gathered.asks))));
         match &reply {
-            Ok(Reply::Now(Ok(decision))) if self.is_simple(decision) => self.pass_with(decision, &mut gathered),
-            _ => self.answer(reply.ok(), &mut gathered, head),
+            Some(Reply::Now(Ok(decision))) if self.is_simple(decision) => self.pass_with(decision, &mut gathered),
+            _ => self.answer(reply, &mut gathered, head),
         }
     }
 
@@ -114,7 +115,7 @@ impl<St: RateStore> Judge<'_, St> {
     }
 
     /// A request of which there is nothing to say but the fields of its answer.
-    #[inline]
+    #[inline(always)]
     fn pass_with(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Verdict<St> {
         if gathered.places.is_none() && (self.settings.fields == Fields::None || gathered.asks.is_empty()) {
             return Verdict::Plain;
@@ -122,6 +123,7 @@ impl<St: RateStore> Judge<'_, St> {
         Verdict::Pass(self.pass_told(decision, gathered))
     }
 
+    #[inline(never)]
     fn pass_told(&self, decision: &Decision, gathered: &mut Gathered<'_, St::Limit>) -> Pass<St> {
         let places = gathered.places.take();
         Pass { written: self.write(decision, gathered, gather::told(places.as_deref())), places, tab: None }
@@ -163,6 +165,12 @@ impl<St: RateStore> Judge<'_, St> {
         self.core.tell(places.full, false, Some(wait), self.settings);
         let written = Written::of(self.settings.fields, None, &places.told);
         Some(Verdict::Refuse(self.refusal(Why::Limits(places.full, wait), written, head)))
+    }
+
+    #[cold]
+    fn without_key(&self, error: NoKey, head: &Head<'_>) -> Verdict<St> {
+        telemetry::no_key(&error);
+        self.refuse(Why::NoKey(error), head)
     }
 
     #[cold]

@@ -1,4 +1,7 @@
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// Whose bucket a request draws from: a text, a number, a network, or two of them together.
 ///
@@ -25,8 +28,9 @@ pub(crate) enum Part<'a> {
     Nothing,
     Bytes(&'a [u8]),
     Number(u64),
-    /// The first bits of an address, as many as the prefix says, the rest zero; IPv4 in the low half, prefixes above 128.
-    Network {
+    V4(u32),
+    /// The first bits of an address, as many as the prefix says, the rest zero.
+    V6 {
         high: u64,
         low: u64,
         prefix: u8,
@@ -59,23 +63,24 @@ impl<'a> Key<'a> {
     ///
     /// An IPv4 address that is mapped into IPv6 is the IPv4 address (IPA-6). A prefix above 128 is 128.
     #[must_use]
+    #[inline]
     pub fn network(addr: IpAddr, prefix: u8) -> Self {
-        Self::canonical(addr.to_canonical(), prefix)
+        match addr {
+            IpAddr::V4(addr) => Self::v4(addr),
+            IpAddr::V6(addr) => addr.to_ipv4_mapped().map_or_else(|| Self::v6(addr, prefix), Self::v4),
+        }
     }
 
-    /// The same of an address that is not mapped.
     #[inline]
-    pub(crate) fn canonical(addr: IpAddr, prefix: u8) -> Self {
-        let first = match addr {
-            IpAddr::V4(addr) => Part::Network { high: 0, low: u64::from(addr.to_bits()), prefix: V4 },
-            IpAddr::V6(addr) => {
-                let prefix = prefix.min(128);
-                let bits = addr.to_bits() & mask(prefix);
-                #[expect(clippy::cast_possible_truncation, reason = "cut in two halves")]
-                Part::Network { high: (bits >> 64) as u64, low: bits as u64, prefix }
-            }
-        };
-        Self { first, second: Part::Nothing }
+    fn v4(addr: Ipv4Addr) -> Self {
+        Self { first: Part::V4(addr.to_bits()), second: Part::Nothing }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "cut in two halves")]
+    fn v6(addr: Ipv6Addr, prefix: u8) -> Self {
+        let prefix = prefix.min(128);
+        let bits = addr.to_bits() & mask(prefix);
+        Self { first: Part::V6 { high: (bits >> 64) as u64, low: bits as u64, prefix }, second: Part::Nothing }
     }
 
     /// This key and another one together. Two parts are the most: of longer keys the first parts count.
@@ -92,7 +97,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The prefix that stands for IPv4.
+/// The prefix that stands for IPv4 in bytes.
 const V4: u8 = 255;
 
 fn mask(prefix: u8) -> u128 {
@@ -112,13 +117,16 @@ impl Part<'_> {
                 to.push(b'n');
                 to.extend(number.to_be_bytes());
             }
-            Self::Network { high, low, prefix } => {
-                to.extend([b'a', prefix]);
-                to.extend(high.to_be_bytes());
-                to.extend(low.to_be_bytes());
-            }
+            Self::V4(addr) => encode_network(to, 0, addr.into(), V4),
+            Self::V6 { high, low, prefix } => encode_network(to, high, low, prefix),
         }
     }
+}
+
+fn encode_network(to: &mut Vec<u8>, high: u64, low: u64, prefix: u8) {
+    to.extend([b'a', prefix]);
+    to.extend(high.to_be_bytes());
+    to.extend(low.to_be_bytes());
 }
 
 impl fmt::Debug for Key<'_> {
@@ -133,8 +141,8 @@ impl fmt::Debug for Part<'_> {
             Self::Nothing => f.write_str("nothing"),
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Self::Number(_) => f.write_str("number"),
-            Self::Network { prefix: V4, .. } => f.write_str("IPv4 address"),
-            Self::Network { prefix, .. } => write!(f, "IPv6 network of {prefix} bits"),
+            Self::V4(_) => f.write_str("IPv4 address"),
+            Self::V6 { prefix, .. } => write!(f, "IPv6 network of {prefix} bits"),
         }
     }
 }
@@ -168,7 +176,8 @@ impl OwnedPart {
             Part::Bytes(bytes) => Self::Bytes(bytes.into()),
             Part::Nothing => Self::Other(Part::Nothing),
             Part::Number(number) => Self::Other(Part::Number(number)),
-            Part::Network { high, low, prefix } => Self::Other(Part::Network { high, low, prefix }),
+            Part::V4(addr) => Self::Other(Part::V4(addr)),
+            Part::V6 { high, low, prefix } => Self::Other(Part::V6 { high, low, prefix }),
         }
     }
 

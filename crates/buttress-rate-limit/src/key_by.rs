@@ -73,7 +73,7 @@ where
 
 impl KeyBy for ClientAddr {
     fn key<'a>(&self, head: &Head<'a>) -> Result<Option<Key<'a>>, NoKey> {
-        Ok(Some(Key::canonical(self.find(head)?, self.prefix())))
+        ClientAddr::key(self, head).map(Some)
     }
 }
 

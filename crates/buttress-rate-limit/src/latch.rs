@@ -1,4 +1,4 @@
-//! A lock of four bytes, so that it fits into the line of a cache with what it guards.
+//! A lock of one byte, so that it fits into the line of a cache with what it guards.
 //!
 //! For a few dozen instructions that neither wait nor allocate nor panic. Whoever finds it taken looks again: at once at
 //! first, then each time others had their turn, then after a sleep. So one who was interrupted with it in hand holds up
@@ -6,17 +6,17 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::sync::AtomicU32;
+use crate::sync::AtomicU8;
 
 #[derive(Debug)]
-pub(crate) struct Latch(AtomicU32);
+pub(crate) struct Latch(AtomicU8);
 
-const FREE: u32 = 0;
-const TAKEN: u32 = 1;
+const FREE: u8 = 0;
+const TAKEN: u8 = 1;
 
 impl Latch {
     pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(FREE))
+        Self(AtomicU8::new(FREE))
     }
 
     /// Takes it. All that was written before the last [`release`](Self::release) can be seen then.
@@ -40,10 +40,11 @@ impl Latch {
     /// To look first does not take the line of the cache away from who has it.
     #[cold]
     fn wait(&self) {
-        let mut looks = 0;
-        while self.0.load(Ordering::Relaxed) != FREE || !self.try_take() {
+        for looks in 0.. {
             pause(looks);
-            looks += 1;
+            if self.0.load(Ordering::Relaxed) == FREE && self.try_take() {
+                return;
+            }
         }
     }
 }

@@ -247,6 +247,16 @@ impl Limit {
         }
     }
 
+    /// Its quota, if all that is to be found out about a request is its key.
+    pub(crate) fn plain(&self) -> Option<Quota> {
+        match &self.kind {
+            Kind::Rate(rate) if self.only_for.is_none() && self.enforced >= 100 && rate.cost.is_none() => {
+                rate.fixed().copied()
+            }
+            Kind::Rate(_) | Kind::Concurrent(_) => None,
+        }
+    }
+
     /// Most requests at once of this key that this request may be one of.
     pub(crate) fn places(concurrent: &Concurrent, head: &Head<'_>) -> u32 {
         match &concurrent.reserved {

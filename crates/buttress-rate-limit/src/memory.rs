@@ -74,7 +74,7 @@ impl MemoryStore {
 
     #[inline]
     pub(crate) fn decide_now(&self, asks: &Asks<'_, Arc<Table>>) -> Decision {
-        decide::decide(asks, self.now())
+        decide::decide(asks, || self.now())
     }
 }
 

@@ -10,7 +10,7 @@ use std::{array::from_fn, sync::atomic::Ordering::Relaxed};
 
 use crate::{
     latch::Latch,
-    sync::{AtomicU32, AtomicU64},
+    sync::{AtomicU8, AtomicU32, AtomicU64},
 };
 
 /// The places of a set. In the model of loom fewer make fewer orders of things.
@@ -21,6 +21,8 @@ pub(crate) const PLACES: usize = if cfg!(loom) { 2 } else { 5 };
 #[repr(align(64))]
 pub(crate) struct Set {
     latch: Latch,
+    /// Written to and never read.
+    fetched: AtomicU8,
     /// Parts of the hashes of keys. Zero at first, whose bucket is then full: that is as good as no entry.
     tags: [AtomicU32; PLACES],
     /// When the bucket is full again.
@@ -31,10 +33,10 @@ pub(crate) struct Set {
 #[derive(Debug)]
 pub(crate) struct Held<'a>(&'a Set);
 
-/// A place of a set.
+/// A place of a set that is held.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    at: usize,
+pub(crate) struct Place<'a> {
+    at: (&'a AtomicU32, &'a AtomicU64),
     /// Whether the key has it already.
     pub(crate) known: bool,
     /// When its bucket is full again.
@@ -44,7 +46,21 @@ pub(crate) struct Place {
 
 impl Set {
     pub(crate) fn new() -> Self {
-        Self { latch: Latch::new(), tags: from_fn(|_| AtomicU32::new(0)), full_at: from_fn(|_| AtomicU64::new(0)) }
+        Self {
+            latch: Latch::new(),
+            fetched: AtomicU8::new(0),
+            tags: from_fn(|_| AtomicU32::new(0)),
+            full_at: from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// Has the line brought here, to be written to, without waiting for it.
+    ///
+    /// Before a processor reads the clock it waits for all that it was to read, and for locks. It does not wait for what it
+    /// was to write.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.fetched.store(0, Relaxed);
     }
 
     #[inline]
@@ -55,37 +71,41 @@ impl Set {
 }
 
 impl Held<'_> {
+    /// When the bucket of this key is full again, if it has a place.
+    #[inline]
+    pub(crate) fn known(&self, tag: u32) -> Option<&AtomicU64> {
+        self.places().find(|(known, _)| known.load(Relaxed) == tag).map(|(_, full_at)| full_at)
+    }
+
     /// The place that this key has, or else the one that it would take over.
-    #[inline]
-    pub(crate) fn find(&self, tag: u32) -> Place {
+    pub(crate) fn find(&self, tag: u32) -> Place<'_> {
         let known = self.0.tags.iter().position(|known| known.load(Relaxed) == tag);
-        match known {
-            Some(at) => Place { at, known: true, full_at: self.full_at(at), tag },
-            None => self.first_full(),
-        }
+        let at = known.unwrap_or_else(|| self.first_full());
+        let at = (&self.0.tags[at], &self.0.full_at[at]);
+        Place { at, known: known.is_some(), full_at: at.1.load(Relaxed), tag: at.0.load(Relaxed) }
     }
 
-    #[inline(never)]
-    fn first_full(&self) -> Place {
-        let at = (1..PLACES).fold(0, |first, at| if self.full_at(at) < self.full_at(first) { at } else { first });
-        Place { at, known: false, full_at: self.full_at(at), tag: self.0.tags[at].load(Relaxed) }
+    fn first_full(&self) -> usize {
+        let full_at = |at: usize| self.0.full_at[at].load(Relaxed);
+        (1..PLACES).fold(0, |first, at| if full_at(at) < full_at(first) { at } else { first })
     }
 
     #[inline]
-    fn full_at(&self, at: usize) -> u64 {
-        self.0.full_at[at].load(Relaxed)
+    fn places(&self) -> impl Iterator<Item = (&AtomicU32, &AtomicU64)> {
+        self.0.tags.iter().zip(&self.0.full_at)
+    }
+}
+
+impl Place<'_> {
+    /// Gives it to this key, with this debt.
+    pub(crate) fn put(&self, tag: u32, full_at: u64) {
+        self.at.0.store(tag, Relaxed);
+        self.at.1.store(full_at, Relaxed);
     }
 
-    /// Gives a place to this key, with this debt.
-    #[inline]
-    pub(crate) fn put(&self, place: Place, tag: u32, full_at: u64) {
-        self.0.tags[place.at].store(tag, Relaxed);
-        self.0.full_at[place.at].store(full_at, Relaxed);
-    }
-
-    /// Gives a place back as it was found.
-    pub(crate) fn restore(&self, place: Place) {
-        self.put(place, place.tag, place.full_at);
+    /// Gives it back as it was found.
+    pub(crate) fn restore(&self) {
+        self.put(self.tag, self.full_at);
     }
 }
 
@@ -111,7 +131,7 @@ mod tests {
         let place = held.find(tag);
         let next = gcra::take(place.full_at, now, quota, 1);
         if let Some(next) = next {
-            held.put(place, tag, next);
+            place.put(tag, next);
         }
         next.is_some()
     }

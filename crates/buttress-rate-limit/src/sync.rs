@@ -5,13 +5,13 @@ use std::sync::PoisonError;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU32, AtomicU64},
+    atomic::{AtomicU8, AtomicU32, AtomicU64},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU32, AtomicU64},
+    atomic::{AtomicU8, AtomicU32, AtomicU64},
 };
 
 /// Locks, also after a panic elsewhere: no critical section here leaves its data half changed.

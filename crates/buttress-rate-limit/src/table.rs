@@ -32,7 +32,7 @@ impl Table {
     }
 
     /// The upper bits of its hash are the set of a key, the lower ones stand for it there.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the set is below the number of sets, the tag is what is left")]
     pub(crate) fn spot(&self, key: &Key<'_>) -> Spot<'_> {
         let hash = self.hasher.hash(key);
@@ -47,6 +47,11 @@ impl<'a> Spot<'a> {
     #[inline]
     pub(crate) fn order(&self) -> usize {
         std::ptr::from_ref(self.set).addr()
+    }
+
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        self.set.fetch();
     }
 
     #[inline]
