@@ -75,7 +75,6 @@ pub fn groups() -> Vec<Group> {
     groups.push(request_log::group("request log"));
     groups.extend(retry::groups());
     groups.push(stack::group("three layers"));
-    groups.push(stack::calls());
     groups.extend(breaker::groups());
     groups.push(sse::group());
     groups.extend(sse_read::groups());

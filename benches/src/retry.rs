@@ -34,7 +34,7 @@ use crate::{
     http::{Answer, Instantly, json, request},
 };
 
-pub(super) type Call = Request<Full<Bytes>>;
+type Call = Request<Full<Bytes>>;
 
 pub(super) fn groups() -> Vec<Group> {
     vec![
@@ -86,12 +86,12 @@ pub(super) fn groups() -> Vec<Group> {
 
 /// Reads the body of each request, and answers at once: with 503 every other time, if it fails.
 #[derive(Clone)]
-pub(super) struct Server {
+struct Server {
     answer: Bytes,
     well: Option<Arc<AtomicBool>>,
 }
 
-pub(super) fn server() -> Server {
+fn server() -> Server {
     Server { answer: json(200), well: None }
 }
 
@@ -127,7 +127,7 @@ fn to_be_sent(method: Method, body: Bytes) -> Call {
     call
 }
 
-pub(super) fn get() -> Call {
+fn get() -> Call {
     to_be_sent(Method::GET, Bytes::new())
 }
 
@@ -151,7 +151,7 @@ fn put() -> Call {
     call
 }
 
-pub(super) fn call<S, B>(mut service: S, request: fn() -> Call) -> Operation
+fn call<S, B>(mut service: S, request: fn() -> Call) -> Operation
 where
     S: Service<Call, Response = Response<B>> + 'static,
     B: Body<Data = Bytes>,
@@ -198,12 +198,12 @@ fn at_once() -> RetryLayer {
 
 /// The policy that everybody has to write for tower's layer: any method, 5xx, no `Retry-After`.
 #[derive(Clone)]
-pub(super) struct OfTower {
+struct OfTower {
     backoff: ExponentialBackoff,
     budget: Arc<TpsBudget>,
 }
 
-pub(super) fn of_tower() -> tower::retry::RetryLayer<OfTower> {
+fn of_tower() -> tower::retry::RetryLayer<OfTower> {
     let (least, most) = (Duration::from_millis(100), Duration::from_secs(5));
     let backoff =
         ExponentialBackoffMaker::new(least, most, 0.99, HasherRng::new()).map(|mut maker| maker.make_backoff());
@@ -211,10 +211,10 @@ pub(super) fn of_tower() -> tower::retry::RetryLayer<OfTower> {
     tower::retry::RetryLayer::new(OfTower { backoff, budget: Arc::default() })
 }
 
-impl<E> Policy<Call, Answer, E> for OfTower {
+impl Policy<Call, Answer, Infallible> for OfTower {
     type Future = tokio::time::Sleep;
 
-    fn retry(&mut self, _: &mut Call, answer: &mut Result<Answer, E>) -> Option<tokio::time::Sleep> {
+    fn retry(&mut self, _: &mut Call, answer: &mut Result<Answer, Infallible>) -> Option<tokio::time::Sleep> {
         if answer.as_ref().is_ok_and(|answer| !answer.status().is_server_error()) {
             self.budget.deposit();
             return None;

@@ -80,7 +80,8 @@ where
 }
 
 impl<S> Envelope<S> {
-    #[inline]
+    // Always inlined: a request is moved for each function that it passes.
+    #[inline(always)]
     fn send<ReqB, ResB>(&mut self, mut sent: Option<Request<ReqB>>, caller: Caller) -> ResponseFuture<S::Future, ResB>
     where
         S: Service<Request<ReqB>>,
