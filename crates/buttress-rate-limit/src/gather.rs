@@ -123,7 +123,7 @@ impl<St: RateStore> Core<St> {
         head: &Head<'a>,
         gathered: &mut Gathered<'a, St::Limit>,
     ) -> Result<(), NoKey> {
-        let Some(quota) = &armed.plain else { return self.ask_in_full(index, armed, head, gathered) };
+        let Some(quota) = &armed.plain else { return self.ask_in_full(index, head, gathered) };
         // By reference, since a key is long.
         match &armed.limit.key.key(head) {
             Ok(Some(key)) => gathered.push(index, &armed.buckets, *key, *quota, Act::Take { cost: 1, enforced: true }),
@@ -137,17 +137,16 @@ impl<St: RateStore> Core<St> {
     fn ask_in_full<'a>(
         &'a self,
         index: usize,
-        armed: &'a Armed<St::Limit>,
         head: &Head<'a>,
         gathered: &mut Gathered<'a, St::Limit>,
     ) -> Result<(), NoKey> {
-        let limit = &armed.limit;
+        let limit = &self.limits[index].limit;
         if limit.only_for.as_ref().is_some_and(|pick| !pick(head)) {
             return Ok(());
         }
         let found = limit.key.key(head);
         match (&found, &limit.kind) {
-            (Ok(Some(key)), Kind::Rate(rate)) => self.ask_rate(index, armed, rate, key, head, gathered),
+            (Ok(Some(key)), Kind::Rate(rate)) => self.ask_rate(index, rate, key, head, gathered),
             (Ok(Some(key)), Kind::Concurrent(concurrent)) => self.enter(index, concurrent, key, head, gathered),
             (Ok(None), _) => {}
             (Err(error), _) => return Err(*error),
@@ -159,7 +158,6 @@ impl<St: RateStore> Core<St> {
     fn ask_rate<'a>(
         &'a self,
         index: usize,
-        armed: &'a Armed<St::Limit>,
         rate: &Rate,
         key: &Key<'a>,
         head: &Head<'a>,
@@ -174,6 +172,7 @@ impl<St: RateStore> Core<St> {
                 &changing
             }
         };
+        let armed = &self.limits[index];
         let act = Act::Take { cost, enforced: self.is_enforced(&armed.limit, key) };
         gathered.push(index, &armed.buckets, *key, *quota, act);
     }
