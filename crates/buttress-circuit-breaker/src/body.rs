@@ -48,7 +48,7 @@ where
     #[inline]
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        this.reading.run();
+        let running = this.reading.run();
         let polled = this.inner.as_mut().poll_frame(cx);
         // A reader that trusts Content-Length never polls for the final `None`.
         let ended = matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream();
@@ -56,9 +56,9 @@ where
         // not moved for the sake of it.
         let polled = ManuallyDrop::new(polled);
         match *polled {
-            Poll::Ready(Some(Err(_))) => this.reading.fail(),
-            _ if ended => this.reading.end(),
-            _ => this.reading.came_back(),
+            Poll::Ready(Some(Err(_))) => drop(running),
+            _ if ended => running.end(),
+            _ => this.reading.go_on(running),
         }
         ManuallyDrop::into_inner(polled)
     }

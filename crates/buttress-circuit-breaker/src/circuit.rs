@@ -13,6 +13,8 @@ use crate::{
 /// The state machine of one circuit: no clock, no lock, nothing but decisions.
 #[derive(Debug)]
 pub(crate) struct Machine {
+    /// Of its circuit.
+    number: u32,
     rules: Arc<Rules>,
     state: State,
     /// Counts the states it has been in: what began in an earlier one changes nothing (CBK-7).
@@ -31,8 +33,9 @@ pub(crate) struct Machine {
 pub(crate) type Events = Vec<EventKind>;
 
 impl Machine {
-    pub(crate) fn new(rules: Arc<Rules>) -> Self {
+    pub(crate) fn new(number: u32, rules: Arc<Rules>) -> Self {
         let mut machine = Self {
+            number,
             state: rules.initial,
             generation: 0,
             results: rules.results(),
@@ -62,7 +65,8 @@ impl Machine {
             State::HalfOpen => {
                 let lapses = now.saturating_add(self.rules.trial_lease);
                 let trial = self.trials.admit(now, self.rules.trials, lapses);
-                trial.map_or(Entry::Refuse(None), |trial| Entry::Admit(Ticket::of_trial(trial)))
+                trial
+                    .map_or(Entry::Refuse(None), |trial| Entry::Admit(self.timed(Ticket::of_trial(self.number, trial))))
             }
         }
     }
@@ -154,7 +158,12 @@ impl Machine {
 
     /// How it stands, which is the right to a call that is let in now and is no trial.
     pub(crate) fn standing(&self) -> Ticket {
-        Ticket::new(self.generation, self.state)
+        let ticket = Ticket::of_generation(self.number, self.generation, self.state);
+        self.timed(ticket)
+    }
+
+    fn timed(&self, ticket: Ticket) -> Ticket {
+        if self.rules.slow_after.is_some() { ticket.timed() } else { ticket }
     }
 
     pub(crate) fn bucket(&self) -> u64 {

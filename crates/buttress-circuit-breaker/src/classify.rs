@@ -86,6 +86,11 @@ impl Statuses {
     pub(crate) fn verdict(&self, status: StatusCode) -> Verdict {
         self.0[usize::from(status.as_u16()) % ALL]
     }
+
+    /// All statuses below this one are successes.
+    pub(crate) fn successes_below(&self) -> u16 {
+        (100..1_000).find(|code| self.0[usize::from(*code)] != Verdict::Success).unwrap_or(1_000)
+    }
 }
 
 impl Default for Statuses {
@@ -113,6 +118,7 @@ mod tests {
         let expected: Vec<_> = (500..600).filter(|code| ![501, 505].contains(code)).collect();
         assert_eq!(failures, expected);
         assert_eq!(statuses.verdict(StatusCode::TOO_MANY_REQUESTS), Verdict::Success);
+        assert_eq!(statuses.successes_below(), 500);
     }
 
     #[test]

@@ -58,10 +58,11 @@ where
                 return Poll::Ready(Ok(Response::from_parts(head, ResponseBody::refusal(body))));
             }
         };
-        let (permit, classify) = (this.permit, this.classify);
-        permit.run();
+        let classify = this.classify;
+        let usual = this.permit.usual();
+        let mut running = this.permit.run();
         let polled = future.poll(cx);
-        permit.came_back();
+        let mut permit = running.come_back(this.permit.start());
         let answer = match polled {
             Poll::Ready(Ok(answer)) => answer,
             Poll::Ready(Err(error)) => {
@@ -69,12 +70,12 @@ where
                 return Poll::Ready(Err(error));
             }
             Poll::Pending => {
-                permit.wait();
+                *this.permit = permit.wait(usual);
                 return Poll::Pending;
             }
         };
         let verdict = classify.answer(&answer);
-        if let Some(reading) = permit.read_on(verdict, &answer) {
+        if let Some(reading) = permit.read_on(usual, verdict, &answer) {
             return Poll::Ready(Ok(answer.map(|body| ResponseBody::passed(body, reading))));
         }
         let (head, body) = answer.into_parts();
@@ -85,12 +86,7 @@ where
 
 /// Judges what is not the usual case. It takes the answer in pieces, so that the usual one need not have an address.
 #[inline(never)]
-fn judge<B: http_body::Body>(
-    permit: &mut Permit,
-    verdict: Option<Verdict>,
-    head: Parts,
-    body: B,
-) -> (Parts, B, Reading) {
+fn judge<B: http_body::Body>(permit: Permit, verdict: Option<Verdict>, head: Parts, body: B) -> (Parts, B, Reading) {
     let reading = permit.answer(verdict, &head, &body);
     (head, body, reading)
 }

@@ -1,11 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::{
-    InvalidTransition, Snapshot, State,
-    lane::{Lane, Lanes},
-    registry::Registry,
-    shared::Shared,
-};
+use crate::{InvalidTransition, Snapshot, State, lane::Lane, registry::Registry, shared::Shared};
 
 /// A circuit in the hand of whoever looks after it: a clone is the same circuit.
 ///
@@ -26,21 +21,22 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Circuit(Arc<Lanes>);
+pub struct Circuit(Arc<Shared>);
 
 impl Circuit {
-    pub(crate) fn new(shared: Shared) -> Self {
-        Self(Arc::new(Lanes::new(shared)))
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
     }
 
     #[inline]
     pub(crate) fn shared(&self) -> &Shared {
-        self.0.shared()
+        &self.0
     }
 
+    /// The lane of this thread.
     #[inline]
-    pub(crate) fn lane(&self) -> &Arc<Lane> {
-        self.0.lane()
+    pub(crate) fn lane(&self) -> &'static Lane {
+        self.0.lanes().mine()
     }
 
     /// How it stands.

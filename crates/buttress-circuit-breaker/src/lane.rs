@@ -1,85 +1,248 @@
-use std::{array, sync::Arc};
+use std::{
+    array,
+    num::NonZeroU64,
+    sync::{Arc, Weak},
+};
 
 use crate::{
+    clock,
     entry::Ticket,
-    rules::Rules,
+    rules::{Rules, Usual},
     shared::Shared,
-    stripe::Stripe,
-    sync::{MOST_LANES, thread},
+    sync::{AtomicU64, MOST_LANES, Mutex, Ordering, lock, thread},
     window::{Nanos, Sample},
 };
 
-/// A circuit as one lane of threads holds on to it, so that its reference count is theirs alone.
-// With the counts before it, two cache lines, of which only the first is written to: those of two lanes are 128 bytes
-// apart, which is enough for processors that fetch lines in pairs.
+/// What one lane of threads needs of a circuit, on cache lines of its own: how it stands, what its rules say of most
+/// calls, and the successes of these threads that are not in the window yet.
+///
+/// A lane lives for ever, and belongs to one circuit after the other. So a call can keep it without counting references,
+/// which would be two writes more; what it may do is up to its [`Ticket`], which no other circuit ever gave.
+///
+/// Successes are counted in one word: the bucket and the generation that it counts for, a flag, and the count. A thread
+/// adds to it only while bucket and generation are its own and the flag is down; whoever holds the circuit's lock takes
+/// the counts out. Whatever is not added goes through the lock, and so does every call while the flag is up.
+// Twice a cache line, for processors that fetch lines in pairs.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub(crate) struct Lane {
-    stripe: Arc<Stripe>,
-    rules: Arc<Rules>,
-    shared: Arc<Shared>,
+    standing: AtomicU64,
+    successes: AtomicU64,
+    usual: AtomicU64,
+    /// How long a bucket of the window lasts; 0 if it counts calls.
+    bucket: AtomicU64,
+    /// After how long a call is slow.
+    slow_after: AtomicU64,
+    began: AtomicU64,
+    owner: Mutex<Weak<Shared>>,
+}
+
+const COUNT: u64 = (1 << 28) - 1;
+const WATCH: u64 = 1 << 28;
+const GENERATION: u64 = (1 << 8) - 1;
+const BUCKET: u64 = (1 << 27) - 1;
+
+#[inline]
+fn tag(standing: Ticket, bucket: u64) -> u64 {
+    (bucket & BUCKET) << 37 | (standing.number() & GENERATION) << 29
 }
 
 impl Lane {
-    #[inline]
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    #[inline]
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    /// Counts for nobody.
+    fn new() -> Self {
+        Self {
+            standing: AtomicU64::new(Ticket::NOBODYS.0),
+            successes: AtomicU64::new(WATCH),
+            usual: AtomicU64::new(0),
+            bucket: AtomicU64::new(0),
+            slow_after: AtomicU64::new(0),
+            began: AtomicU64::new(0),
+            owner: Mutex::new(Weak::new()),
+        }
     }
 
     /// How the circuit stands.
     #[inline]
     pub(crate) fn standing(&self) -> Ticket {
-        self.stripe.standing()
+        Ticket(self.standing.load(Ordering::Acquire))
     }
 
-    /// Takes a success that was not slow: the usual case, which writes to nothing that other threads write to.
-    ///
-    /// `now` is the clock, if it has been read already.
+    /// What its rules say of most calls.
     #[inline]
-    pub(crate) fn succeed(&self, ticket: Ticket, mut now: Option<Nanos>) {
-        let mut bucket = 0;
-        if let Some(length) = self.rules.bucket {
-            let at = now.unwrap_or_else(|| self.shared.now());
-            (now, bucket) = (Some(at), at / length);
+    pub(crate) fn usual(&self) -> Usual {
+        Usual(self.usual.load(Ordering::Relaxed))
+    }
+
+    /// Whether a call that took so long is slow.
+    #[inline]
+    pub(crate) fn is_slow(&self, time: Nanos) -> bool {
+        time > self.slow_after.load(Ordering::Relaxed)
+    }
+
+    /// Nanoseconds since the circuit was made.
+    #[inline]
+    pub(crate) fn now(&self) -> Nanos {
+        clock::now().saturating_sub(self.began.load(Ordering::Relaxed))
+    }
+
+    /// The circuit that gave this ticket, unless it is gone.
+    pub(crate) fn circuit(&self, ticket: Ticket) -> Option<Arc<Shared>> {
+        let owner = lock(&self.owner).upgrade();
+        owner.filter(|shared| shared.gave(ticket))
+    }
+
+    /// Counts a success that was not slow, unless the lock has to know: the usual case, which writes to nothing that other
+    /// threads write to.
+    #[inline]
+    pub(crate) fn count(&self, ticket: Ticket, now: impl FnOnce() -> Nanos) -> bool {
+        let length = NonZeroU64::new(self.bucket.load(Ordering::Relaxed));
+        let bucket = length.map_or(0, |length| now() / length);
+        // The word knows no more than the end of a generation. The right to a trial is never how a circuit stands.
+        if self.standing() != ticket {
+            return false;
         }
-        if !self.stripe.add(ticket, bucket) {
-            self.shared.settle(ticket, Some(Sample::SUCCESS), now);
+        let tag = tag(ticket, bucket);
+        let mut seen = self.successes.load(Ordering::Relaxed);
+        loop {
+            // What is left without the tag is the count, if it is the same tag and the flag is down.
+            if seen.wrapping_sub(tag) >= COUNT {
+                return false;
+            }
+            match self.successes.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Takes any result of a call; `None` says nothing. Nobody wants it once the circuit is gone.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn settle(&self, ticket: Ticket, sample: Option<Sample>, now: Option<Nanos>) {
+        if let Some(shared) = self.circuit(ticket) {
+            shared.settle(ticket, sample, now);
         }
     }
 }
 
-/// A circuit with its lanes.
+/// The lanes of a circuit.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    shared: Arc<Shared>,
     /// Each of them as often as it takes, so that any thread finds its own without a look at how many there are.
-    lanes: [Arc<Lane>; MOST_LANES],
+    by_thread: [&'static Lane; MOST_LANES],
+    count: usize,
 }
 
 impl Lanes {
-    pub(crate) fn new(shared: Shared) -> Self {
-        let shared = Arc::new(shared);
-        let lane = |stripe: &Arc<Stripe>| {
-            let (stripe, rules) = (stripe.clone(), shared.rules().clone());
-            Arc::new(Lane { stripe, rules, shared: shared.clone() })
-        };
-        let lanes: Vec<_> = shared.stripes().iter().map(lane).collect();
-        Self { lanes: array::from_fn(|thread| lanes[thread % lanes.len()].clone()), shared }
-    }
-
-    #[inline]
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    /// Lanes that count for nobody, until they are begun.
+    pub(crate) fn new(count: usize, rules: &Rules, began: Nanos, owner: &Weak<Shared>) -> Self {
+        let lanes: Vec<_> =
+            (0..count).map(|_| free::take().unwrap_or_else(|| Box::leak(Box::new(Lane::new())))).collect();
+        for lane in &lanes {
+            lane.usual.store(rules.usual().0, Ordering::Relaxed);
+            lane.bucket.store(rules.bucket.unwrap_or(0), Ordering::Relaxed);
+            lane.slow_after.store(rules.slow_after.unwrap_or(Nanos::MAX), Ordering::Relaxed);
+            lane.began.store(began, Ordering::Relaxed);
+            *lock(&lane.owner) = owner.clone();
+        }
+        Self { by_thread: array::from_fn(|thread| lanes[thread % count]), count }
     }
 
     /// The lane of this thread.
     #[inline]
-    pub(crate) fn lane(&self) -> &Arc<Lane> {
-        &self.lanes[thread() % MOST_LANES]
+    pub(crate) fn mine(&self) -> &'static Lane {
+        self.by_thread[thread() % MOST_LANES]
+    }
+
+    fn all(&self) -> &[&'static Lane] {
+        &self.by_thread[..self.count]
+    }
+
+    /// Takes the counts of this generation out, with their buckets, and puts the flag up. Under the lock.
+    ///
+    /// Whoever counts a success from now on comes to the lock, so that none is missed by a decision.
+    pub(crate) fn drain(&self, standing: Ticket, bucket: u64, mut take: impl FnMut(u64, u64)) {
+        for lane in self.all() {
+            let seen = lane.successes.swap(tag(standing, bucket) | WATCH, Ordering::AcqRel);
+            let behind = bucket.wrapping_sub(seen >> 37) & BUCKET;
+            if seen >> 29 & GENERATION == standing.number() & GENERATION && seen & COUNT > 0 && behind <= bucket {
+                take(bucket - behind, seen & COUNT);
+            }
+        }
+    }
+
+    /// Begins to count for how the circuit stands and this bucket, with the flag up or down. Under the lock.
+    pub(crate) fn begin(&self, standing: Ticket, bucket: u64, watch: bool) {
+        let tag = tag(standing, bucket) | if watch { WATCH } else { 0 };
+        for lane in self.all() {
+            lane.standing.store(standing.0, Ordering::Release);
+            // The flag has been up since the counts were taken out: there is nothing to lose.
+            lane.successes.store(tag, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Lanes {
+    /// Leaves them to the next circuit. Whoever still has a ticket of this one finds that it is no longer worth anything.
+    fn drop(&mut self) {
+        for lane in self.all() {
+            lane.successes.store(WATCH, Ordering::Release);
+            lane.standing.store(Ticket::NOBODYS.0, Ordering::Release);
+            *lock(&lane.owner) = Weak::new();
+        }
+        free::put(self.all());
+    }
+}
+
+/// Lanes without a circuit: never more than there were circuits at a time.
+#[cfg(not(loom))]
+mod free {
+    use super::{Lane, Mutex, lock};
+
+    static FREE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
+
+    pub(super) fn take() -> Option<&'static Lane> {
+        lock(&FREE).pop()
+    }
+
+    pub(super) fn put(lanes: &[&'static Lane]) {
+        lock(&FREE).extend(lanes);
+    }
+}
+
+/// What loom makes does not outlive a run of its model.
+#[cfg(loom)]
+mod free {
+    use super::Lane;
+
+    pub(super) fn take() -> Option<&'static Lane> {
+        None
+    }
+
+    pub(super) fn put(_: &[&'static Lane]) {}
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{collections::HashSet, ptr};
+
+    use crate::{BreakerLayer, Policy, Window};
+
+    #[test]
+    fn lanes_go_from_one_circuit_to_the_next() {
+        let addresses = |layer: &BreakerLayer| {
+            let circuit = layer.circuit().unwrap();
+            let lanes: Vec<_> = circuit.shared().lanes().all().iter().map(|lane| ptr::from_ref(*lane).addr()).collect();
+            lanes
+        };
+        let mut seen = HashSet::new();
+        for _ in 0..1_000 {
+            let layer = BreakerLayer::new("a", Policy::new(Window::calls(10)).minimum_calls(1)).unwrap();
+            let lanes = addresses(&layer);
+            assert_eq!(lanes.iter().collect::<HashSet<_>>().len(), lanes.len(), "each is somebody's alone");
+            seen.extend(lanes);
+        }
+        // Other tests take some meanwhile.
+        assert!(seen.len() < 1_000, "{} lanes", seen.len());
     }
 }

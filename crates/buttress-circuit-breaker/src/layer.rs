@@ -46,6 +46,17 @@ pub(crate) enum Source {
     Keyed { registry: Arc<Registry>, without_key: Circuit },
 }
 
+impl Source {
+    /// Whether it is known already that a call would be refused now.
+    #[inline]
+    pub(crate) fn refuses(&self) -> bool {
+        match self {
+            Self::Single(circuit) => circuit.shared().refuses(),
+            Self::Off | Self::Keyed { .. } => false,
+        }
+    }
+}
+
 impl BreakerLayer {
     /// One circuit for all calls. The name is for events, metrics and snapshots.
     ///

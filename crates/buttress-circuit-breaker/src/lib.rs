@@ -3,6 +3,7 @@
 mod body;
 mod circuit;
 mod classify;
+mod clock;
 mod count_window;
 mod entry;
 mod event;
@@ -29,7 +30,6 @@ mod service;
 mod shared;
 mod snapshot;
 mod state;
-mod stripe;
 mod sync;
 mod telemetry;
 mod time_window;

@@ -14,6 +14,7 @@ use crate::{
     meter::Census,
     rules::{Rules, saturating},
     shared::Shared,
+    sync::lanes,
     telemetry::Telemetry,
     window::Nanos,
 };
@@ -53,8 +54,10 @@ impl Make {
 
     pub(crate) fn circuit(&self, key: Option<Arc<str>>) -> Circuit {
         let Self { name, rules, census } = self;
+        // Whoever looks one up by its key meets the others there: lanes of their own would not part them.
+        let lanes = if key.is_some() { 1 } else { lanes() };
         let telemetry = Telemetry::new(name.clone(), key, census.clone(), rules.hook.clone());
-        Circuit::new(Shared::new(rules.clone(), telemetry))
+        Circuit::new(Shared::new(lanes, rules.clone(), telemetry))
     }
 }
 

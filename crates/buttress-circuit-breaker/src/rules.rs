@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
+
 use crate::{
     Cancelled, HalfOpenEnd, JudgeAt, OpenTime, Policy, State, TrialRule, Verdict,
     classify::Statuses,
@@ -36,8 +38,6 @@ pub(crate) struct Rules {
     pub(crate) hook: Option<Hook>,
     /// How long a bucket of the window lasts; `None` if it counts calls.
     pub(crate) bucket: Option<Nanos>,
-    /// Whether all there is to know of most answers is their status and the end of their body.
-    pub(crate) usual: bool,
     size: usize,
     seed: Option<u64>,
 }
@@ -71,7 +71,6 @@ impl Rules {
             initial: policy.initial,
             hook: policy.hook,
             bucket,
-            usual: policy.slow_calls.is_none() && policy.bodies == JudgeAt::End,
             size,
             seed: policy.seed,
         };
@@ -95,6 +94,16 @@ impl Rules {
         }
     }
 
+    pub(crate) fn usual(&self) -> Usual {
+        let successes = u64::from(self.statuses.successes_below());
+        let by_status = if self.slow_after.is_none() && self.bodies == JudgeAt::End { successes } else { 0 };
+        let flag = |flag, set| if set { flag } else { 0 };
+        let flags = flag(Usual::BY_HEAD, self.bodies == JudgeAt::Head)
+            | flag(Usual::STREAMS, self.bodies != self.event_streams)
+            | flag(Usual::CANCELLED, self.cancelled_after.is_some());
+        Usual(by_status | successes << 16 | flags)
+    }
+
     /// Circuits of the same policy do not share their jitter, but with a seed.
     pub(crate) fn seed(&self) -> u64 {
         self.seed.unwrap_or_else(|| RandomState::new().hash_one(0))
@@ -103,6 +112,38 @@ impl Rules {
     /// The bucket of this moment; 0 of calls.
     pub(crate) fn bucket_at(&self, now: Nanos) -> u64 {
         self.bucket.map_or(0, |length| now / length)
+    }
+}
+
+/// What rules say of most calls, in one word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usual(pub(crate) u64);
+
+impl Usual {
+    /// Nothing counts, whatever the status.
+    pub(crate) const NOTHING: Self = Self(1_000);
+    /// Answers are judged by their head.
+    pub(crate) const BY_HEAD: u64 = 1 << 33;
+    /// It makes a difference whether an answer is an event stream.
+    pub(crate) const STREAMS: u64 = 1 << 34;
+    /// Calls that are dropped may count.
+    pub(crate) const CANCELLED: u64 = 1 << 35;
+
+    #[inline]
+    pub(crate) fn is(self, flag: u64) -> bool {
+        self.0 & flag != 0
+    }
+
+    /// Whether this is a success as soon as its body comes to its end, and nothing more has to be known.
+    #[inline]
+    pub(crate) fn is_plain_success(self, status: StatusCode) -> bool {
+        status.as_u16() < self.0 as u16
+    }
+
+    /// Whether this is a success by its status.
+    #[inline]
+    pub(crate) fn is_success(self, status: StatusCode) -> bool {
+        status.as_u16() < (self.0 >> 16) as u16
     }
 }
 

@@ -9,8 +9,12 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    Circuit, Classify, ResponseBody, ResponseFuture, State, future::Call, layer::Source, permit::Permit,
-    refusal::Refused, shared::Entered,
+    Circuit, Classify, ResponseBody, ResponseFuture, State,
+    future::Call,
+    layer::Source,
+    permit::{Permit, Running, Start},
+    refusal::Refused,
+    shared::Entered,
 };
 
 /// The service of a [`BreakerLayer`](crate::BreakerLayer).
@@ -28,20 +32,46 @@ use crate::{
 ///
 /// # Panics
 ///
-/// What panics within the inner service goes on as a panic and is a failure (CBK-9). It is counted when whatever had called
-/// it is dropped or used again: this service, a future, or a body.
+/// What panics within the inner service goes on as a panic and is a failure (CBK-9), counted at once; but a panic in the
+/// inner `call` while the circuit is closed is counted when this service is dropped or used again.
 pub struct Breaker<S, C> {
     inner: S,
     source: Source,
     classify: C,
-    /// For the next call, once it is ready. If that panics before there is a future, it is dropped here.
-    permit: Permit,
+    ready: Ready,
+    /// The call that is being made. If it panics before there is a future, it stays here: to have it elsewhere, to be
+    /// dropped at once, would cost a copy of every future.
+    calling: Running,
+}
+
+/// Whether a service is ready for its next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    No,
+    /// The inner service is.
+    Yes,
+    /// To refuse it.
+    Refuses,
 }
 
 impl<S, C> Breaker<S, C> {
     pub(crate) fn new(inner: S, source: Source, classify: C) -> Self {
-        Self { inner, source, classify, permit: Permit::default() }
+        Self { inner, source, classify, ready: Ready::No, calling: Running::default() }
     }
+
+    /// If the last call panicked, and somebody has caught that, it is here still.
+    #[inline]
+    fn count_panic(&mut self) {
+        if self.calling.is_on() {
+            count_panic(&mut self.calling);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn count_panic(calling: &mut Running) {
+    drop(mem::take(calling));
 }
 
 impl<S, C, ReqB, ResB> Service<Request<ReqB>> for Breaker<S, C>
@@ -57,17 +87,13 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // What was reported ready stays ready: the inner service keeps what it has reserved.
-        if !self.permit.is_ready() {
-            match &self.source {
-                Source::Single(circuit) if circuit.shared().refuses() => self.permit.refuse(),
-                Source::Single(circuit) => {
-                    ready!(self.inner.poll_ready(cx))?;
-                    self.permit.prepare(circuit);
-                }
-                Source::Off | Source::Keyed { .. } => {
-                    ready!(self.inner.poll_ready(cx))?;
-                    self.permit.be_ready();
-                }
+        if self.ready != Ready::Yes {
+            self.count_panic();
+            if self.source.refuses() {
+                self.ready = Ready::Refuses;
+            } else {
+                ready!(self.inner.poll_ready(cx))?;
+                self.ready = Ready::Yes;
             }
         }
         Poll::Ready(Ok(()))
@@ -75,16 +101,19 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        if !self.permit.let_in_if_closed(request.method()) {
+        let Source::Single(circuit) = &self.source else { return self.call_unless_closed(request) };
+        let lane = circuit.lane();
+        let standing = lane.standing();
+        let Some(start) = Start::if_closed(lane, standing, request.method()).filter(|_| self.ready == Ready::Yes)
+        else {
             return self.call_unless_closed(request);
-        }
+        };
+        self.ready = Ready::No;
         note(request.extensions(), State::Closed);
-        // In this order, the future goes to its place at once, and a panic leaves the permit here.
-        ResponseFuture {
-            call: Call::LetIn { future: self.inner.call(request) },
-            permit: self.permit.take(),
-            classify: self.classify.clone(),
-        }
+        self.calling.begin(lane, standing);
+        // In this order, the future goes to its place at once.
+        let call = Call::LetIn { future: self.inner.call(request) };
+        ResponseFuture { call, permit: self.calling.come_back(start), classify: self.classify.clone() }
     }
 }
 
@@ -96,7 +125,8 @@ impl<S, C: Clone> Breaker<S, C> {
         S: Service<Request<B>>,
     {
         // Who was not polled is a broken promise, of which the inner service may complain.
-        let asked = !mem::take(&mut self.permit).is_refusal();
+        let asked = mem::replace(&mut self.ready, Ready::No) != Ready::Refuses;
+        self.count_panic();
         let entered = match &self.source {
             Source::Off => Ok(Permit::default()),
             Source::Single(circuit) => enter(circuit, asked, &request),
@@ -109,8 +139,9 @@ impl<S, C: Clone> Breaker<S, C> {
         };
         match entered {
             Ok(mut permit) => {
+                let mut running = permit.run();
                 let call = Call::LetIn { future: self.inner.call(request) };
-                ResponseFuture { call, permit: permit.take(), classify: self.classify.clone() }
+                ResponseFuture { call, permit: running.come_back(permit.start()), classify: self.classify.clone() }
             }
             Err(refused) => ResponseFuture::refused(refused, self.classify.clone()),
         }
@@ -121,12 +152,11 @@ impl<S, C: Clone> Breaker<S, C> {
 ///
 /// It is decided here and not in `poll_ready`: an idle ready instance must not sit on the only trial.
 fn enter<B>(circuit: &Circuit, asked: bool, request: &Request<B>) -> Result<Permit, Box<Refused>> {
-    let (lane, extensions) = (circuit.lane(), request.extensions());
-    let shared = lane.shared();
+    let (shared, extensions) = (circuit.shared(), request.extensions());
     match if asked { shared.enter() } else { shared.turn_away() } {
         Entered::Admitted(state, ticket) => {
             note(extensions, state);
-            Ok(ticket.map_or_else(Permit::default, |ticket| Permit::new(lane, ticket, request.method())))
+            Ok(ticket.map_or_else(Permit::default, |ticket| Permit::new(circuit.lane(), ticket, request.method())))
         }
         Entered::Refused(state, wait) => {
             note(extensions, state);
@@ -151,11 +181,7 @@ impl<S: Clone, C: Clone> Clone for Breaker<S, C> {
 
 impl<S: fmt::Debug, C> fmt::Debug for Breaker<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, source, classify: _, permit } = self;
-        f.debug_struct("Breaker")
-            .field("inner", inner)
-            .field("source", source)
-            .field("ready", &permit.is_ready())
-            .finish()
+        let Self { inner, source, classify: _, ready, calling: _ } = self;
+        f.debug_struct("Breaker").field("inner", inner).field("source", source).field("ready", ready).finish()
     }
 }

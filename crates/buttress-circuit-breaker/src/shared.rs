@@ -1,14 +1,19 @@
-use std::{sync::Arc, time::Duration};
-
-use tokio::time::Instant;
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
     EventKind, InvalidTransition, Origin, Snapshot, State,
     circuit::Machine,
+    clock,
     entry::{Entry, Ticket},
     gate::Gate,
-    rules::{Rules, saturating},
-    stripe::Stripes,
+    lane::Lanes,
+    rules::Rules,
     sync::{Mutex, lock},
     telemetry::Telemetry,
     window::{Nanos, Sample},
@@ -18,9 +23,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Shared {
     gate: Gate,
-    stripes: Stripes,
+    lanes: Lanes,
     rules: Arc<Rules>,
-    began: Instant,
+    number: u32,
+    began: Nanos,
     telemetry: Telemetry,
     machine: Apart<Mutex<Machine>>,
 }
@@ -39,21 +45,30 @@ pub(crate) enum Entered {
 }
 
 impl Shared {
-    pub(crate) fn new(rules: Arc<Rules>, telemetry: Telemetry) -> Self {
-        let machine = Machine::new(rules.clone());
+    pub(crate) fn new(lanes: usize, rules: Arc<Rules>, telemetry: Telemetry) -> Arc<Self> {
+        let (number, began) = (fresh_number(), clock::now());
+        let machine = Machine::new(number, rules.clone());
         telemetry.census.add(machine.state());
         let gate = Gate::new(&machine);
-        let stripes = Stripes::new();
-        stripes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
-        Self { gate, stripes, rules, began: Instant::now(), telemetry, machine: Apart(Mutex::new(machine)) }
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let lanes = Lanes::new(lanes, &rules, began, this);
+            lanes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
+            Self { gate, lanes, rules, number, began, telemetry, machine: Apart(Mutex::new(machine)) }
+        })
     }
 
     pub(crate) fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
 
-    pub(crate) fn stripes(&self) -> &Stripes {
-        &self.stripes
+    #[inline]
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Whether this is a ticket of this circuit.
+    pub(crate) fn gave(&self, ticket: Ticket) -> bool {
+        ticket.circuit() == self.number
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
@@ -62,7 +77,7 @@ impl Shared {
 
     #[inline]
     pub(crate) fn now(&self) -> Nanos {
-        saturating(self.began.elapsed())
+        clock::now().saturating_sub(self.began)
     }
 
     pub(crate) fn state(&self) -> State {
@@ -114,6 +129,7 @@ impl Shared {
         !self.gate.standing().is_closed() && self.refuses_unless_closed()
     }
 
+    #[cold]
     #[inline(never)]
     fn refuses_unless_closed(&self) -> bool {
         match self.state() {
@@ -169,7 +185,7 @@ impl Shared {
         let mut successes = 0;
         // In the other states the flag is up, and nobody counts.
         if machine.state().counts() {
-            self.stripes.drain(machine.generation(), machine.bucket(), |bucket, calls| {
+            self.lanes.drain(machine.standing(), machine.bucket(), |bucket, calls| {
                 successes += calls;
                 machine.succeed(bucket, calls);
             });
@@ -179,7 +195,7 @@ impl Shared {
 
     fn publish(&self, machine: &Machine) {
         self.gate.publish(machine);
-        self.stripes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
+        self.lanes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
     }
 }
 
@@ -190,6 +206,13 @@ impl Drop for Shared {
         self.telemetry.tell(successes, Vec::new());
         self.telemetry.census.remove(machine.state());
     }
+}
+
+/// Never 0, and not given again as long as anybody may remember it.
+fn fresh_number() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let number = || LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+    Some(number()).filter(|number| *number > 0).unwrap_or_else(number)
 }
 
 fn event(sample: Option<Sample>, counted: bool) -> EventKind {

@@ -1,5 +1,6 @@
 use crate::{
     TrialRule,
+    entry::Ticket,
     exceeded::Exceeded,
     rules::Rules,
     window::{Counts, Nanos, Sample},
@@ -26,8 +27,7 @@ impl Trials {
         if !self.has_place(now, places) {
             return None;
         }
-        // Never 0, which is no trial, and never one that has lapsed.
-        self.last += 1;
+        self.last = (self.last + 1) % Ticket::NUMBERS;
         self.running.push(Running { id: self.last, lapses });
         Some(self.last)
     }

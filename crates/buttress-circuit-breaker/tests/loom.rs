@@ -159,3 +159,33 @@ fn a_reset_beside_a_result_leaves_nothing_of_it() {
         });
     }
 }
+
+// A result is either told or, once nobody has the circuit any more, of no use; both let go of it.
+#[test]
+fn a_circuit_may_end_beside_the_result_of_a_call() {
+    for status in [200, 500] {
+        loom::model(move || {
+            let told = Arc::new(AtomicUsize::new(0));
+            let seen = told.clone();
+            let policy = policy().on_event(move |event| {
+                let failed = matches!(event.kind, EventKind::Failure { .. });
+                seen.fetch_add(usize::from(failed), Ordering::Relaxed);
+            });
+            let layer = BreakerLayer::new("a", policy).unwrap();
+            let mut service = layer.layer(service_fn(move |_: Request<()>| -> Ready<Result<Answer, Infallible>> {
+                ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
+            }));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut cx).is_ready());
+            let mut began = Box::pin(service.call(Request::new(())));
+            drop(service);
+            let ending = thread::spawn(move || {
+                assert!(began.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+            });
+            drop(layer);
+            ending.join().unwrap();
+            assert!(told.load(Ordering::Relaxed) <= usize::from(status == 500));
+            assert_eq!(Arc::strong_count(&told), 1, "the circuit is gone, and its hook");
+        });
+    }
+}

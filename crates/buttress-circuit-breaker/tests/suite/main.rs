@@ -6,6 +6,7 @@ mod bodies;
 mod cancel;
 mod common;
 mod events;
+mod gone;
 mod keys;
 mod manual;
 #[cfg(feature = "metrics")]
