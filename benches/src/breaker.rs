@@ -1,4 +1,5 @@
 use std::{
+    hint::black_box,
     sync::{Arc, Barrier},
     thread,
     time::Duration,
@@ -11,6 +12,7 @@ use http::Response;
 use http_body::Body;
 use recloser::{AsyncRecloser, Recloser};
 use seatbelt::{RecoveryInfo, ResilienceContext, breaker::Breaker as Seatbelt};
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_resilience_circuitbreaker::{CircuitBreakerLayer, SlidingWindowType};
 
@@ -40,7 +42,8 @@ pub(super) fn groups() -> Vec<Group> {
         Group::new(
             "circuit breaker, closed, window of time",
             [
-                Case::new(BARE, || operation(bare(json(200)), request)),
+                // A bucket of time is not to be had without it.
+                Case::new("bare service, a clock read", || clocked()),
                 Case::new("buttress", || ours(Policy::new(Window::time(WINDOW)))),
                 Case::new("buttress, a day", || ours(Policy::new(Window::time(Duration::from_secs(86_400))))),
                 Case::new("buttress, slow calls count", || {
@@ -56,10 +59,11 @@ pub(super) fn groups() -> Vec<Group> {
             [
                 Case::new(BARE, || two_threads(|| driven(bare(json(200))))),
                 Case::new("buttress, window of calls", || shared(calls(100))),
-                Case::new("buttress, window of time", || shared(Policy::new(Window::time(WINDOW)))),
                 Case::new("tower-resilience", || two_threads(resilience(SlidingWindowType::CountBased))),
                 Case::new("recloser", || two_threads(recloser())),
                 Case::new("failsafe", || two_threads(failsafe())),
+                Case::new("bare service, a clock read", || two_threads(clocked)),
+                Case::new("buttress, window of time", || shared(Policy::new(Window::time(WINDOW)))),
             ],
         )
         .heavy(),
@@ -69,6 +73,16 @@ pub(super) fn groups() -> Vec<Group> {
 /// No clock is read, as no call has to wait.
 fn calls(calls: u32) -> Policy {
     Policy::new(Window::calls(calls))
+}
+
+/// A call, and the time in nanoseconds.
+fn clocked() -> Box<dyn FnMut() + Send> {
+    let (mut call, start) = (driven(bare(json(200))), Instant::now());
+    Box::new(move || {
+        call();
+        let elapsed = start.elapsed();
+        black_box(elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos()));
+    })
 }
 
 fn layer(policy: Policy) -> BreakerLayer {

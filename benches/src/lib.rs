@@ -63,7 +63,7 @@ impl Case {
 /// Does it once.
 pub type Operation = Box<dyn FnMut()>;
 
-/// The service alone: what the others of its group are measured against.
+/// The service alone, or what begins with these words: what those after it in its group are measured against.
 pub const BARE: &str = "bare service";
 
 /// Everything that is measured.

@@ -36,7 +36,7 @@ impl Table {
 
     /// Adds what was counted, and says it at once on standard error.
     pub fn row(&mut self, group: &Group, case: &Case, counted: f64) {
-        if case.name == BARE {
+        if case.name.starts_with(BARE) {
             self.bare = Some((group.name, counted));
             return self.line(group, case, counted, "", "");
         }

@@ -65,8 +65,9 @@ impl Machine {
             State::HalfOpen => {
                 let lapses = now.saturating_add(self.rules.trial_lease);
                 let trial = self.trials.admit(now, self.rules.trials, lapses);
-                trial
-                    .map_or(Entry::Refuse(None), |trial| Entry::Admit(self.timed(Ticket::of_trial(self.number, trial))))
+                trial.map_or(Entry::Refuse(None), |trial| {
+                    Entry::Admit(Ticket::of_trial(self.number, trial, self.rules.slow_after.is_some()))
+                })
             }
         }
     }
@@ -91,7 +92,8 @@ impl Machine {
         if let Some(trial) = ticket.trial() {
             return self.settle_trial(trial, sample, now, events);
         }
-        if ticket != self.standing() {
+        // Whether it was slow is in the sample.
+        if ticket.with_slow(false) != self.standing() {
             return false;
         }
         match (self.state, sample) {
@@ -105,10 +107,10 @@ impl Machine {
         }
     }
 
-    /// Takes as many quick successes that belong to this generation.
-    pub(crate) fn succeed(&mut self, bucket: u64, calls: u64) {
+    /// Takes as many quick successes that belong to this generation, and to the bucket that was the running one.
+    pub(crate) fn succeed(&mut self, calls: u64) {
         if calls > 0 && self.state.counts() {
-            self.results.succeed(bucket, calls);
+            self.results.succeed(self.bucket(), calls);
             self.in_a_row = 0;
         }
     }
@@ -158,16 +160,16 @@ impl Machine {
 
     /// How it stands, which is the right to a call that is let in now and is no trial.
     pub(crate) fn standing(&self) -> Ticket {
-        let ticket = Ticket::of_generation(self.number, self.generation, self.state);
-        self.timed(ticket)
-    }
-
-    fn timed(&self, ticket: Ticket) -> Ticket {
-        if self.rules.slow_after.is_some() { ticket.timed() } else { ticket }
+        Ticket::of_generation(self.number, self.generation, self.state, self.rules.slow_after.is_some())
     }
 
     pub(crate) fn bucket(&self) -> u64 {
         self.results.bucket()
+    }
+
+    /// When the running bucket ends; `None` of a window of calls.
+    pub(crate) fn bucket_ends(&self) -> Option<Nanos> {
+        self.rules.bucket.map(|length| (self.bucket() + 1).saturating_mul(length))
     }
 
     pub(crate) fn until(&self) -> Nanos {

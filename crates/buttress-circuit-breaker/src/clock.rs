@@ -1,32 +1,55 @@
-use std::{sync::LazyLock, time::Duration};
+use std::{sync::OnceLock, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::window::Nanos;
 
-/// Nanoseconds since some moment of this process, by the clock of tokio, which a test may have paused.
+/// A moment, in nanoseconds from some other one in this process, by the clock of tokio, which a test may have paused.
 ///
-/// A number, since that can be kept where threads read it without a lock.
-#[inline]
-pub(crate) fn now() -> Nanos {
-    static SOME_MOMENT: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let (now, then) = (Instant::now(), *SOME_MOMENT);
-    match now.checked_duration_since(then) {
-        Some(since) => BEFORE.wrapping_add(nanos(since)),
-        None => before(then - now),
+/// A number, since that can be kept where threads read it without a lock. It may be negative, of a clock that was paused.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Moment(pub(crate) i64);
+
+impl Moment {
+    #[inline]
+    pub(crate) fn now() -> Self {
+        let now = Instant::now();
+        let other = OTHER.get().map_or_else(first, |other| *other);
+        match now.checked_duration_since(other) {
+            Some(since) => Self(nanos(since)),
+            None => before(now, other),
+        }
+    }
+
+    /// How long it is after another; nothing, if it is before that.
+    #[inline]
+    pub(crate) fn since(self, other: Self) -> Nanos {
+        self.0.saturating_sub(other.0).max(0).cast_unsigned()
+    }
+
+    /// The moment so much later.
+    pub(crate) fn after(self, time: Nanos) -> Self {
+        Self(self.0.saturating_add_unsigned(time))
     }
 }
 
-/// What lies before that moment: clocks that were paused then are behind it.
-const BEFORE: Nanos = 1 << 62;
+static OTHER: OnceLock<Instant> = OnceLock::new();
 
+/// The other moment is the first that is asked for.
 #[cold]
-fn before(time: Duration) -> Nanos {
-    BEFORE.wrapping_sub(nanos(time))
+#[inline(never)]
+fn first() -> Instant {
+    *OTHER.get_or_init(Instant::now)
 }
 
-/// Good for 584 years.
+#[cold]
+#[inline(never)]
+fn before(now: Instant, other: Instant) -> Moment {
+    Moment(-nanos(other - now))
+}
+
+/// Good for 292 years.
 #[inline]
-fn nanos(time: Duration) -> Nanos {
-    time.as_secs().wrapping_mul(1_000_000_000).wrapping_add(time.subsec_nanos().into())
+fn nanos(time: Duration) -> i64 {
+    time.as_secs().cast_signed().wrapping_mul(1_000_000_000).wrapping_add(time.subsec_nanos().into())
 }

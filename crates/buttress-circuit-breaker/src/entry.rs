@@ -1,59 +1,52 @@
 use crate::{State, window::Nanos};
 
-/// How a circuit stands, and the right to a call that was let in then: the number of the circuit, that of its generation,
-/// whether slow calls count, and in the last three bits the state.
+/// How a circuit stands, and the right to a call that was let in then. From the last bit on: the state, whether slow calls
+/// count, whether this call was slow, the number of the generation, and that of the circuit.
 ///
 /// The right to a trial has the number of that trial in place of the generation's: it is never given twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ticket(pub(crate) u64);
 
 const STATE: u64 = 7;
-const TIMED: u64 = 8;
-const NUMBER: u64 = Ticket::NUMBERS - 1;
+const TIMED: u64 = 1 << 3;
+const SLOW: u64 = 1 << 4;
+const NUMBER: u32 = 5;
+const CIRCUIT: u32 = NUMBER + 24;
 
 impl Ticket {
     /// No circuit has the number 0.
     pub(crate) const NOBODYS: Self = Self(0);
 
-    /// How many bits of the word are in use, from below.
-    pub(crate) const BITS: u32 = 4 + 24 + u32::BITS;
-
     /// From so many generations or trials on, their numbers begin anew.
-    pub(crate) const NUMBERS: u64 = 1 << 24;
+    pub(crate) const NUMBERS: u64 = 1 << (CIRCUIT - NUMBER);
 
-    fn new(circuit: u32, number: u64, state: State) -> Self {
-        Self(u64::from(circuit) << 28 | (number & NUMBER) << 4 | state.index() as u64)
+    /// So many bits of it, from the last on, are another's only after as many circuits as there are numbers.
+    pub(crate) const LAST: u32 = CIRCUIT;
+
+    fn new(circuit: u32, number: u64, state: State, timed: bool) -> Self {
+        let timed = if timed { TIMED } else { 0 };
+        Self(u64::from(circuit) << CIRCUIT | (number % Self::NUMBERS) << NUMBER | timed | state.index() as u64)
     }
 
-    pub(crate) fn of_generation(circuit: u32, generation: u64, state: State) -> Self {
-        // Not all from 0 on: who counts by no more than the end of a number tells circuits apart as well.
-        Self::new(circuit, generation.wrapping_add(circuit.into()), state)
-    }
-
-    /// Slow calls count: of each it must be known when it began.
-    pub(crate) fn timed(self) -> Self {
-        Self(self.0 | TIMED)
+    /// If slow calls count, of each it must be known when it began.
+    pub(crate) fn of_generation(circuit: u32, generation: u64, state: State, timed: bool) -> Self {
+        // Not all from 0 on: who looks at no more than the last bits tells circuits apart as well.
+        Self::new(circuit, generation.wrapping_add(circuit.into()), state, timed)
     }
 
     /// In a half-open circuit there are no other calls.
-    pub(crate) fn of_trial(circuit: u32, trial: u64) -> Self {
-        Self::new(circuit, trial, State::HalfOpen)
+    pub(crate) fn of_trial(circuit: u32, trial: u64, timed: bool) -> Self {
+        Self::new(circuit, trial, State::HalfOpen, timed)
     }
 
     /// The number of the trial, if it is one.
     pub(crate) fn trial(self) -> Option<u64> {
-        (self.0 & STATE == State::HalfOpen.index() as u64).then_some(self.number())
+        (self.state() == State::HalfOpen).then_some(self.0 >> NUMBER & (Self::NUMBERS - 1))
     }
 
     /// The number of the circuit.
     pub(crate) fn circuit(self) -> u32 {
-        (self.0 >> 28) as u32
-    }
-
-    /// The end of the number of its generation, or of its trial.
-    #[inline]
-    pub(crate) fn number(self) -> u64 {
-        self.0 >> 4 & NUMBER
+        (self.0 >> CIRCUIT) as u32
     }
 
     #[inline]
@@ -70,6 +63,16 @@ impl Ticket {
     #[inline]
     pub(crate) fn is_timed(self) -> bool {
         self.0 & TIMED != 0
+    }
+
+    /// Notes whether the call was slow. No circuit stands like a slow call.
+    #[inline]
+    pub(crate) fn with_slow(self, slow: bool) -> Self {
+        Self(self.0 & !SLOW | if slow { SLOW } else { 0 })
+    }
+
+    pub(crate) fn is_slow(self) -> bool {
+        self.0 & SLOW != 0
     }
 
     pub(crate) fn state(self) -> State {

@@ -1,15 +1,15 @@
 use std::{
     array,
-    num::NonZeroU64,
     sync::{Arc, Weak},
 };
 
 use crate::{
-    clock,
+    circuit::Machine,
+    clock::Moment,
     entry::Ticket,
     rules::{Rules, Usual},
     shared::Shared,
-    sync::{AtomicU64, MOST_LANES, Mutex, Ordering, lock, thread},
+    sync::{AtomicI64, AtomicU64, MOST_LANES, Mutex, Ordering, lock, thread},
     window::{Nanos, Sample},
 };
 
@@ -19,32 +19,37 @@ use crate::{
 /// A lane lives for ever, and belongs to one circuit after the other. So a call can keep it without counting references,
 /// which would be two writes more; what it may do is up to its [`Ticket`], which no other circuit ever gave.
 ///
-/// Successes are counted in one word: the bucket and the generation that it counts for, a flag, and the count. A thread
-/// adds to it only while bucket and generation are its own and the flag is down; whoever holds the circuit's lock takes
-/// the counts out. Whatever is not added goes through the lock, and so does every call while the flag is up.
+/// Successes are counted in one word: how the circuit stands, a flag, and the count. A thread adds to it only while the
+/// circuit stands as its ticket says and the flag is down; whoever holds the circuit's lock takes the counts out. Whatever
+/// is not added goes through the lock: every call while the flag is up, and the first in another bucket of time.
 // Twice a cache line, for processors that fetch lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Lane {
     standing: AtomicU64,
     successes: AtomicU64,
+    /// When the running bucket of the window ends, as a [`Moment`].
+    ends: AtomicI64,
     usual: AtomicU64,
-    /// How long a bucket of the window lasts; 0 if it counts calls.
-    bucket: AtomicU64,
     /// After how long a call is slow.
     slow_after: AtomicU64,
-    began: AtomicU64,
+    began: AtomicI64,
     owner: Mutex<Weak<Shared>>,
 }
 
-const COUNT: u64 = (1 << 28) - 1;
-const WATCH: u64 = 1 << 28;
-const GENERATION: u64 = (1 << 8) - 1;
-const BUCKET: u64 = (1 << 27) - 1;
+const COUNT: u64 = WATCH - 1;
+const WATCH: u64 = 1 << (TAG - 1);
+
+/// The bits below how the circuit stands, of which there is room for the last.
+const TAG: u32 = 29;
+const _: () = assert!(u64::BITS - TAG >= Ticket::LAST);
+
+/// Of a window that counts calls.
+const NEVER: i64 = i64::MAX;
 
 #[inline]
-fn tag(standing: Ticket, bucket: u64) -> u64 {
-    (bucket & BUCKET) << 37 | (standing.number() & GENERATION) << 29
+fn tag(standing: Ticket) -> u64 {
+    standing.0 << TAG
 }
 
 impl Lane {
@@ -53,10 +58,10 @@ impl Lane {
         Self {
             standing: AtomicU64::new(Ticket::NOBODYS.0),
             successes: AtomicU64::new(WATCH),
+            ends: AtomicI64::new(NEVER),
             usual: AtomicU64::new(0),
-            bucket: AtomicU64::new(0),
             slow_after: AtomicU64::new(0),
-            began: AtomicU64::new(0),
+            began: AtomicI64::new(0),
             owner: Mutex::new(Weak::new()),
         }
     }
@@ -82,7 +87,7 @@ impl Lane {
     /// Nanoseconds since the circuit was made.
     #[inline]
     pub(crate) fn now(&self) -> Nanos {
-        clock::now().saturating_sub(self.began.load(Ordering::Relaxed))
+        Moment::now().since(Moment(self.began.load(Ordering::Relaxed)))
     }
 
     /// The circuit that gave this ticket, unless it is gone.
@@ -94,14 +99,13 @@ impl Lane {
     /// Counts a success that was not slow, unless the lock has to know: the usual case, which writes to nothing that other
     /// threads write to.
     #[inline]
-    pub(crate) fn count(&self, ticket: Ticket, now: impl FnOnce() -> Nanos) -> bool {
-        let length = NonZeroU64::new(self.bucket.load(Ordering::Relaxed));
-        let bucket = length.map_or(0, |length| now() / length);
-        // The word knows no more than the end of a generation. The right to a trial is never how a circuit stands.
-        if self.standing() != ticket {
+    pub(crate) fn count(&self, ticket: Ticket) -> bool {
+        let ends = self.ends.load(Ordering::Relaxed);
+        // Another thread may have begun the next bucket since: then this success came late, and counts there.
+        if ends != NEVER && Moment::now() >= Moment(ends) {
             return false;
         }
-        let tag = tag(ticket, bucket);
+        let tag = tag(ticket);
         let mut seen = self.successes.load(Ordering::Relaxed);
         loop {
             // What is left without the tag is the count, if it is the same tag and the flag is down.
@@ -135,14 +139,13 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     /// Lanes that count for nobody, until they are begun.
-    pub(crate) fn new(count: usize, rules: &Rules, began: Nanos, owner: &Weak<Shared>) -> Self {
+    pub(crate) fn new(count: usize, rules: &Rules, began: Moment, owner: &Weak<Shared>) -> Self {
         let lanes: Vec<_> =
             (0..count).map(|_| free::take().unwrap_or_else(|| Box::leak(Box::new(Lane::new())))).collect();
         for lane in &lanes {
             lane.usual.store(rules.usual().0, Ordering::Relaxed);
-            lane.bucket.store(rules.bucket.unwrap_or(0), Ordering::Relaxed);
             lane.slow_after.store(rules.slow_after.unwrap_or(Nanos::MAX), Ordering::Relaxed);
-            lane.began.store(began, Ordering::Relaxed);
+            lane.began.store(began.0, Ordering::Relaxed);
             *lock(&lane.owner) = owner.clone();
         }
         Self { by_thread: array::from_fn(|thread| lanes[thread % count]), count }
@@ -158,26 +161,24 @@ impl Lanes {
         &self.by_thread[..self.count]
     }
 
-    /// Takes the counts of this generation out, with their buckets, and puts the flag up. Under the lock.
+    /// Takes the counts out, and puts the flag up. Under the lock.
     ///
     /// Whoever counts a success from now on comes to the lock, so that none is missed by a decision.
-    pub(crate) fn drain(&self, standing: Ticket, bucket: u64, mut take: impl FnMut(u64, u64)) {
-        for lane in self.all() {
-            let seen = lane.successes.swap(tag(standing, bucket) | WATCH, Ordering::AcqRel);
-            let behind = bucket.wrapping_sub(seen >> 37) & BUCKET;
-            if seen >> 29 & GENERATION == standing.number() & GENERATION && seen & COUNT > 0 && behind <= bucket {
-                take(bucket - behind, seen & COUNT);
-            }
-        }
+    pub(crate) fn drain(&self, standing: Ticket) -> u64 {
+        let empty = tag(standing) | WATCH;
+        self.all().iter().map(|lane| lane.successes.swap(empty, Ordering::AcqRel) & COUNT).sum()
     }
 
-    /// Begins to count for how the circuit stands and this bucket, with the flag up or down. Under the lock.
-    pub(crate) fn begin(&self, standing: Ticket, bucket: u64, watch: bool) {
-        let tag = tag(standing, bucket) | if watch { WATCH } else { 0 };
+    /// Begins to count for how the circuit stands now and its running bucket, with the flag up or down. Under the lock.
+    pub(crate) fn begin(&self, machine: &Machine, began: Moment) {
+        let standing = machine.standing();
+        let word = tag(standing) | if machine.watches_successes() { WATCH } else { 0 };
+        let ends = machine.bucket_ends().map_or(NEVER, |ends| began.after(ends).0);
         for lane in self.all() {
             lane.standing.store(standing.0, Ordering::Release);
+            lane.ends.store(ends, Ordering::Relaxed);
             // The flag has been up since the counts were taken out: there is nothing to lose.
-            lane.successes.store(tag, Ordering::Release);
+            lane.successes.store(word, Ordering::Release);
         }
     }
 }

@@ -164,7 +164,7 @@ impl Permit {
             && !self.start.is(NO_BODY)
             && !answer.body().is_end_stream()
             && !may_stream(usual, answer.body());
-        plain.then(|| Reading::new(self.lane.take(), self.ticket, false))
+        plain.then(|| Reading::new(self.lane.take(), self.ticket))
     }
 
     /// Judges by the head of an answer, or leaves it to the body.
@@ -178,8 +178,8 @@ impl Permit {
         // Nothing panics from here on.
         self.lane = None;
         match verdict {
-            Verdict::Success if !ends => return Reading::new(Some(lane), self.ticket, slow),
-            Verdict::Success if !slow && lane.count(self.ticket, || now.unwrap_or_else(|| lane.now())) => {}
+            Verdict::Success if !ends => return Reading::new(Some(lane), self.ticket.with_slow(slow)),
+            Verdict::Success if !slow && lane.count(self.ticket) => {}
             Verdict::Success => lane.settle(self.ticket, Some(Sample { slow, ..Sample::SUCCESS }), now),
             Verdict::Failure => lane.settle(self.ticket, Some(Sample { failed: true, slow, local: false }), now),
             Verdict::Ignore => lane.settle(self.ticket, None, now),

@@ -5,51 +5,26 @@ use crate::{Verdict, entry::Ticket, lane::Lane, window::Sample};
 pub(crate) struct Reading {
     /// `None` once it is judged, and where the body says nothing.
     lane: Option<&'static Lane>,
-    right: Right,
+    ticket: Ticket,
 }
 
 /// The same while the inner body runs. If that panics, this is dropped and says so (CBK-9).
 #[derive(Debug)]
 pub(crate) struct Running {
     lane: Option<&'static Lane>,
-    right: Right,
-}
-
-/// A ticket below one bit. A byte of its own would make bodies slow to move.
-#[derive(Clone, Copy, Debug, Default)]
-struct Right(u64);
-
-/// The call was slow.
-const SLOW: u64 = 1 << 63;
-
-const _: () = assert!(Ticket::BITS <= SLOW.trailing_zeros());
-
-impl Right {
-    #[inline]
-    fn new(ticket: Ticket, slow: bool) -> Self {
-        Self(ticket.0 | if slow { SLOW } else { 0 })
-    }
-
-    #[inline]
-    fn ticket(self) -> Ticket {
-        Ticket(self.0 & !SLOW)
-    }
-
-    fn sample(self, failed: bool) -> Sample {
-        Sample { failed, slow: self.0 & SLOW != 0, local: failed }
-    }
+    ticket: Ticket,
 }
 
 impl Reading {
     #[inline]
-    pub(crate) fn new(lane: Option<&'static Lane>, ticket: Ticket, slow: bool) -> Self {
-        Self { lane, right: Right::new(ticket, slow) }
+    pub(crate) fn new(lane: Option<&'static Lane>, ticket: Ticket) -> Self {
+        Self { lane, ticket }
     }
 
     /// Takes it out while the inner body runs.
     #[inline]
     pub(crate) fn run(&mut self) -> Running {
-        Running { lane: self.lane.take(), right: self.right }
+        Running { lane: self.lane.take(), ticket: self.ticket }
     }
 
     /// The inner body has come back, and goes on.
@@ -63,12 +38,10 @@ impl Running {
     /// The body has ended.
     #[inline]
     pub(crate) fn end(mut self) {
-        let (lane, right) = (self.lane.take(), self.right);
-        // No circuit ever stands like a slow call.
-        if let Some(lane) = lane
-            && !lane.count(Ticket(right.0), || lane.now())
+        if let Some(lane) = self.lane.take()
+            && !lane.count(self.ticket)
         {
-            ended(lane, right);
+            ended(lane, self.ticket);
         }
     }
 }
@@ -78,7 +51,7 @@ impl Drop for Running {
     #[inline]
     fn drop(&mut self) {
         if let Some(lane) = self.lane {
-            broke(lane, self.right);
+            broke(lane, self.ticket);
         }
     }
 }
@@ -86,33 +59,37 @@ impl Drop for Running {
 impl Drop for Reading {
     #[inline]
     fn drop(&mut self) {
-        // Nearly always it was judged before.
         if let Some(lane) = self.lane {
-            dropped(lane, self.right);
+            dropped(lane, self.ticket);
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn ended(lane: &Lane, right: Right) {
-    lane.settle(right.ticket(), Some(right.sample(false)), None);
+fn ended(lane: &Lane, ticket: Ticket) {
+    lane.settle(ticket, Some(sample(ticket, false)), None);
 }
 
 #[cold]
 #[inline(never)]
-fn dropped(lane: &Lane, right: Right) {
-    let Some(circuit) = lane.circuit(right.ticket()) else { return };
+fn broke(lane: &Lane, ticket: Ticket) {
+    lane.settle(ticket, Some(sample(ticket, true)), None);
+}
+
+/// The body was dropped before its end.
+#[cold]
+#[inline(never)]
+fn dropped(lane: &Lane, ticket: Ticket) {
+    let Some(circuit) = lane.circuit(ticket) else { return };
     let sample = match circuit.rules().early_drop {
-        Verdict::Success => Some(right.sample(false)),
-        Verdict::Failure => Some(right.sample(true)),
+        Verdict::Success => Some(sample(ticket, false)),
+        Verdict::Failure => Some(sample(ticket, true)),
         Verdict::Ignore => None,
     };
-    circuit.settle(right.ticket(), sample, None);
+    circuit.settle(ticket, sample, None);
 }
 
-#[cold]
-#[inline(never)]
-fn broke(lane: &Lane, right: Right) {
-    lane.settle(right.ticket(), Some(right.sample(true)), None);
+fn sample(ticket: Ticket, failed: bool) -> Sample {
+    Sample { failed, slow: ticket.is_slow(), local: failed }
 }

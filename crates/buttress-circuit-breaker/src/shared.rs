@@ -9,7 +9,7 @@ use std::{
 use crate::{
     EventKind, InvalidTransition, Origin, Snapshot, State,
     circuit::Machine,
-    clock,
+    clock::Moment,
     entry::{Entry, Ticket},
     gate::Gate,
     lane::Lanes,
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     lanes: Lanes,
     rules: Arc<Rules>,
     number: u32,
-    began: Nanos,
+    began: Moment,
     telemetry: Telemetry,
     machine: Apart<Mutex<Machine>>,
 }
@@ -46,13 +46,13 @@ pub(crate) enum Entered {
 
 impl Shared {
     pub(crate) fn new(lanes: usize, rules: Arc<Rules>, telemetry: Telemetry) -> Arc<Self> {
-        let (number, began) = (fresh_number(), clock::now());
+        let (number, began) = (fresh_number(), Moment::now());
         let machine = Machine::new(number, rules.clone());
         telemetry.census.add(machine.state());
         let gate = Gate::new(&machine);
         Arc::new_cyclic(|this: &Weak<Self>| {
             let lanes = Lanes::new(lanes, &rules, began, this);
-            lanes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
+            lanes.begin(&machine, began);
             Self { gate, lanes, rules, number, began, telemetry, machine: Apart(Mutex::new(machine)) }
         })
     }
@@ -77,7 +77,7 @@ impl Shared {
 
     #[inline]
     pub(crate) fn now(&self) -> Nanos {
-        clock::now().saturating_sub(self.began)
+        Moment::now().since(self.began)
     }
 
     pub(crate) fn state(&self) -> State {
@@ -171,8 +171,8 @@ impl Shared {
     fn locked<T>(&self, now: Nanos, change: impl FnOnce(&mut Machine, &mut Vec<EventKind>) -> T) -> T {
         let mut events = Vec::new();
         let mut machine = lock(&self.machine.0);
-        machine.advance(now);
         let successes = self.gather(&mut machine);
+        machine.advance(now);
         let done = change(&mut machine, &mut events);
         self.publish(&machine);
         drop(machine);
@@ -182,20 +182,14 @@ impl Shared {
 
     /// Takes the successes that the threads have counted into the window.
     fn gather(&self, machine: &mut Machine) -> u64 {
-        let mut successes = 0;
-        // In the other states the flag is up, and nobody counts.
-        if machine.state().counts() {
-            self.lanes.drain(machine.standing(), machine.bucket(), |bucket, calls| {
-                successes += calls;
-                machine.succeed(bucket, calls);
-            });
-        }
+        let successes = self.lanes.drain(machine.standing());
+        machine.succeed(successes);
         successes
     }
 
     fn publish(&self, machine: &Machine) {
         self.gate.publish(machine);
-        self.lanes.begin(machine.standing(), machine.bucket(), machine.watches_successes());
+        self.lanes.begin(machine, self.began);
     }
 }
 

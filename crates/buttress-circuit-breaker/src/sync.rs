@@ -5,13 +5,13 @@ use std::sync::PoisonError;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 /// Locks, also after a panic elsewhere: no critical section here leaves its data half changed.
@@ -49,6 +49,7 @@ pub(crate) fn thread() -> usize {
     // A thread that is ending has lost its number, and can do with any.
     let known = THREAD.try_with(Cell::get).unwrap_or(0);
     #[cold]
+    #[inline(never)]
     fn assign() -> usize {
         let number = NEXT.fetch_add(1, Ordering::Relaxed) % UNKNOWN;
         let _ = THREAD.try_with(|thread| thread.set(number));
