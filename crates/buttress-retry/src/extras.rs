@@ -70,7 +70,7 @@ impl Extras {
         let id = find(extensions, &mut left);
         let notes = Notes::of(extensions);
         left -= usize::from(notes.is_some());
-        // Two are both of them, or one is of somebody else. The peer is often there, and costs more to be found: it comes last.
+        // Two are these two, or one is of somebody else. The peer is often there, and costs more to be found.
         let mut repeat = if left == 2 { find(extensions, &mut left) } else { None };
         let peer = if left == 1 { find(extensions, &mut left) } else { None };
         if left == 1 && repeat.is_none() {
