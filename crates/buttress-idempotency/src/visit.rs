@@ -86,19 +86,13 @@ pin_project! {
     {
         Gathering { #[pin] body: ReqB, patience: Patience },
         Claiming { claim: Option<St::Claim>, patience: Patience },
-        Following { wait: St::Wait, until: Pin<Box<Sleep>> },
+        // Without a wait: until it is over.
+        Following { wait: Option<St::Wait>, until: Pin<Box<Sleep>> },
         Readying,
         Running { #[pin] future: F },
         Settling { settling: Option<Settling<St>> },
         // It has its answer.
         Over,
-    }
-}
-
-impl<F, ReqB, St: IdempotencyStore> Stage<F, ReqB, St> {
-    fn claim(mut self: Pin<&mut Self>, shared: &Shared<St>, name: Name, bid: Bid) {
-        let claim = Some(shared.store.claim(&name.key(), &bid));
-        self.set(Self::Claiming { claim, patience: Patience::default() });
     }
 }
 

@@ -318,6 +318,8 @@ pub(crate) struct Line {
     pub(crate) silent: AtomicBool,
     /// What is asked panics on its way.
     pub(crate) panics: AtomicBool,
+    /// Whoever asks it anything panics.
+    pub(crate) bites: AtomicBool,
 }
 
 pub(crate) const FAR: Duration = Duration::from_millis(20);
@@ -341,6 +343,7 @@ impl Far {
         fails: bool,
         operation: impl Future<Output = Result<T, Infallible>> + Send + 'static,
     ) -> Asking<T> {
+        assert!(!self.0.bites.load(Ordering::SeqCst), "on purpose");
         let silent = self.0.silent.load(Ordering::SeqCst);
         let panics = self.0.panics.load(Ordering::SeqCst);
         Box::pin(async move {

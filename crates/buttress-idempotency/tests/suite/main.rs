@@ -13,5 +13,6 @@ mod leaving;
 mod machine;
 mod memory;
 mod observe;
+mod panics;
 mod stores;
 mod types;
