@@ -2,7 +2,7 @@
 
 mod body;
 
-use std::pin::Pin;
+use std::{mem, pin::Pin};
 
 use buttress_core::Problem;
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use crate::{
     IdempotencyStore, InvalidAnswer, Kept, ResponseBody, Settlement, Verdict,
     answer::{self, Rest},
     bounds::Recordable,
+    budget::Share,
     chunks::Chunks,
     detach::{self, Detachable, GiveUp, Last},
     headers::filter_trailers,
@@ -52,7 +53,7 @@ where
     let settlement = match Verdict::of(&parts, settings.effect) {
         Verdict::Release => Settlement::Release,
         Verdict::Doubt => Settlement::Doubt,
-        Verdict::Keep if is_stream(&parts) || least > settings.answer_limit as u64 => {
+        Verdict::Keep if is_stream(&parts) || least > settings.answer_limit as u64 || !settings.has_room(least) => {
             Settlement::Complete(Kept::Nothing)
         }
         Verdict::Keep => return record(parts, body, promised, keeper, place),
@@ -80,10 +81,10 @@ where
         chunks: Chunks::default(),
         trailers: None,
         promised,
+        share: Share::default(),
     };
     if body.is_end_stream() {
-        let kept = draft.kept(&keeper);
-        let settling = keeper.settle(Settlement::Complete(kept));
+        let settling = draft.settle(&keeper);
         return Ended::After(settling, Response::from_parts(parts, ResponseBody::passed(body)));
     }
     let capture =
@@ -143,9 +144,18 @@ struct Draft {
     chunks: Chunks,
     trailers: Option<Box<HeaderMap>>,
     promised: Option<u64>,
+    /// Of the budget, for as long as the data is here.
+    share: Share,
 }
 
 impl Draft {
+    /// It has ended, and is recorded. Its room is given back when the store has it.
+    fn settle<St: IdempotencyStore>(mut self, keeper: &Keeper<St>) -> Settling<St> {
+        let share = mem::take(&mut self.share);
+        let kept = self.kept(keeper);
+        keeper.settle(Settlement::Complete(kept)).holding(share)
+    }
+
     /// What is kept of it now that it has ended.
     fn kept<St: IdempotencyStore>(self, keeper: &Keeper<St>) -> Kept {
         if self.promised.is_some_and(|promised| promised != self.chunks.len() as u64) {

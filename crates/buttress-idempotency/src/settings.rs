@@ -73,6 +73,7 @@ pub(crate) struct Settings {
     /// How long a body may take to arrive.
     pub(crate) body_time: Duration,
     pub(crate) answer_limit: usize,
+    pub(crate) answer_budget: Budget,
     pub(crate) canonical: Canonical,
     pub(crate) allowed: AllowList,
     pub(crate) uri: Option<Arc<FindUri>>,
@@ -105,6 +106,7 @@ impl Settings {
             body_budget: Budget::new(64 << 20),
             body_time: Duration::from_secs(60),
             answer_limit: 1 << 20,
+            answer_budget: Budget::new(64 << 20),
             canonical: Canonical::default(),
             allowed: AllowList::default(),
             uri: None,
@@ -127,6 +129,15 @@ impl Settings {
             Required::Everywhere => true,
             Required::Where(here) => here(parts),
         }
+    }
+
+    /// Whether an answer of this length can be recorded for now.
+    pub(crate) fn has_room(&self, answer: u64) -> bool {
+        let has_room = self.answer_budget.has_room(answer);
+        if !has_room {
+            telemetry::crowded_out();
+        }
+        has_room
     }
 
     /// What the caller asked for, whatever was cut off on the way.
@@ -167,6 +178,7 @@ impl fmt::Debug for Settings {
             .field("body_limit", &self.body_limit)
             .field("body_budget", &self.body_budget.most())
             .field("answer_limit", &self.answer_limit)
+            .field("answer_budget", &self.answer_budget.most())
             .field("fail_open", &self.fail_open)
             .finish_non_exhaustive()
     }

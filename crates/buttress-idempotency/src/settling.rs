@@ -1,6 +1,7 @@
 //! Telling the store how a run ended.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -11,6 +12,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::{
     EventKind, IdempotencyStore, Kept, RecordKey, Settled, Settlement, Token,
+    budget::Share,
     contain::{Panicked, contained},
     detach,
     settings::Shared,
@@ -27,6 +29,8 @@ pub(crate) struct Settling<St: IdempotencyStore> {
     // None: the store panicked before there was any.
     settle: Owned<Option<St::Settle>>,
     patience: Patience,
+    /// The room of the answer that is on its way to the store.
+    share: Share,
 }
 
 impl<St: IdempotencyStore> Settling<St> {
@@ -39,7 +43,13 @@ impl<St: IdempotencyStore> Settling<St> {
             Settlement::Doubt => EventKind::Doubted,
         };
         let settle = contained("settle", || shared.store.settle(&key, token, settlement)).ok();
-        Self { shared: shared.clone(), key, kind, settle: Owned::new(settle), patience: Patience::default() }
+        let (settle, patience, share) = (Owned::new(settle), Patience::default(), Share::default());
+        Self { shared: shared.clone(), key, kind, settle, patience, share }
+    }
+
+    /// Gives this back once it is over.
+    pub(crate) fn holding(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Resolves when the store has answered, has failed or took too long: whoever waits for it is not held up (IDM-20).
@@ -63,6 +73,7 @@ impl<St: IdempotencyStore> Settling<St> {
             Err(Panicked) => EventKind::Weakened,
         };
         settings.tell(Some(self.key), kind);
+        drop(mem::take(&mut self.share));
         Poll::Ready(())
     }
 

@@ -26,6 +26,13 @@ pub(crate) fn failed(what: &'static str, error: &(dyn std::error::Error + 'stati
     log::failed(what, error);
 }
 
+/// An answer that could have been recorded found no room among those on their way.
+#[cold]
+pub(crate) fn crowded_out() {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("buttress_idempotency_answers_crowded_out_total").increment(1);
+}
+
 /// A record that was still of use made room for another.
 pub(crate) fn evicted() {
     #[cfg(feature = "metrics")]
