@@ -8,6 +8,7 @@ use crate::{
     Detached, Effect, Event, Followers, Idempotency, IdempotencyStore, InvalidSetting, KeyForm, Lease, Leaving,
     NotStorable, Retention, Scope, ScopeOf, Scoped, Seal, Secret, Unscoped, Unset,
     budget::Budget,
+    refusal::link,
     settings::{Required, Settings, Shared},
 };
 
@@ -110,7 +111,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
 
     /// Where callers can read about keys; it is linked in the problems that are about them. The default is the draft.
     pub fn documentation(self, url: HeaderValue) -> Self {
-        self.with(|settings| settings.documentation = url)
+        self.with(|settings| (settings.link, settings.documentation) = (link(&url), url))
     }
 
     /// Makes a key where none is sent: scope, method, path, query and body are the key, and it is remembered for

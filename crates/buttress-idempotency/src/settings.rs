@@ -11,7 +11,7 @@ use http::{HeaderValue, Uri, request::Parts};
 
 use crate::{
     Detached, Effect, Event, EventKind, KeyForm, Lease, RecordKey, Retention, Seal, Secret, budget::Budget,
-    canonical::Canonical, headers::AllowList, telemetry,
+    canonical::Canonical, headers::AllowList, refusal::link, telemetry,
 };
 
 /// What becomes of a request whose equal runs still (IDM-5).
@@ -80,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) seal: Option<Arc<dyn Seal>>,
     pub(crate) hook: Option<Arc<Hook>>,
     pub(crate) documentation: HeaderValue,
+    /// To that.
+    pub(crate) link: HeaderValue,
     pub(crate) fail_open: bool,
     /// How long the store may take for an answer.
     pub(crate) patience: Duration,
@@ -90,6 +92,7 @@ const DRAFT: &str = "https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempot
 
 impl Settings {
     pub(crate) fn new(secret: Secret) -> Self {
+        let documentation = HeaderValue::from_static(DRAFT);
         Self {
             secret,
             form: KeyForm::default(),
@@ -112,7 +115,8 @@ impl Settings {
             uri: None,
             seal: None,
             hook: None,
-            documentation: HeaderValue::from_static(DRAFT),
+            link: link(&documentation),
+            documentation,
             fail_open: false,
             patience: Duration::from_secs(5),
         }

@@ -135,8 +135,10 @@ where
         self.refuse(Refusal::StoreDown);
     }
 
-    pub(crate) fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
-        let answer = refusal.answer(&self.shared.settings, self.parts(), self.name.operation());
+    pub(crate) fn refuse(mut self: Pin<&mut Self>, refusal: Refusal) {
+        let this = self.as_mut().project();
+        let parts = this.parts.take().expect("the request is here until it runs");
+        let answer = refusal.answer(&this.shared.settings, parts, this.name.operation());
         self.end_without_run(answer);
     }
 
