@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use buttress_core::{Attempt, Body, CorrelationId, Problem, ProblemCode};
 use http::{Request, Response, StatusCode};
@@ -197,10 +200,16 @@ fn again<S, ReqB>(kept: &mut Result<Again<S, ReqB>, Sent>) -> &mut Again<S, ReqB
 
 /// No answer in time. It may be tried again later only if two are as good as one.
 pub(crate) fn too_late<B>(repeatable: bool, id: Option<&CorrelationId>) -> Response<Body<B>> {
+    // Written once: behind a server that stands still it is told to everybody.
+    static ONCE: LazyLock<Problem> = LazyLock::new(|| no_answer().prepared());
+    static REPEATABLE: LazyLock<Problem> = LazyLock::new(|| no_answer().may_retry().prepared());
+    let problem = if repeatable { &REPEATABLE } else { &ONCE };
+    Problem::clone(problem).into_response(id)
+}
+
+fn no_answer() -> Problem {
     const CODE: ProblemCode = ProblemCode::new("upstream_timeout");
-    let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, CODE, "there was no answer in time").refused_by("retry");
-    let problem = if repeatable { problem.may_retry() } else { problem };
-    problem.into_response(id)
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, CODE, "there was no answer in time").refused_by("retry")
 }
 
 /// An answer as it came.
