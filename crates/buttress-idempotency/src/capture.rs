@@ -16,6 +16,7 @@ use crate::{
     bounds::Recordable,
     budget::Share,
     chunks::Chunks,
+    contain::{Panicked, contained},
     detach::{self, Detachable, GiveUp, Last},
     headers::filter_trailers,
     keeper::Keeper,
@@ -164,12 +165,13 @@ impl Draft {
         let plain = answer::finish(self.head, self.trailers.as_deref(), self.problem.as_deref(), &self.chunks);
         match &keeper.shared.settings.seal {
             None => Kept::Whole(plain.into()),
-            Some(seal) => match seal.seal(&keeper.key, plain) {
-                Ok(sealed) => Kept::Whole(sealed),
-                Err(error) => {
+            Some(seal) => match contained("seal", || seal.seal(&keeper.key, plain)) {
+                Ok(Ok(sealed)) => Kept::Whole(sealed),
+                Ok(Err(error)) => {
                     telemetry::failed("seal", &*error);
                     Kept::Nothing
                 }
+                Err(Panicked) => Kept::Nothing,
             },
         }
     }

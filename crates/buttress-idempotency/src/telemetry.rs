@@ -9,10 +9,10 @@ pub(crate) fn tell(event: &Event) {
     log::tell(event);
 }
 
-/// The store panicked while something was done for a key.
+/// The store or a seal panicked while something was done for a key.
 #[cold]
-pub(crate) fn store_panicked(what: &'static str) {
-    log::store_panicked(what);
+pub(crate) fn panicked(what: &'static str) {
+    log::panicked(what);
 }
 
 /// A hook panicked.
@@ -95,8 +95,8 @@ mod log {
         warn!(what, error, "idempotency_failed");
     }
 
-    pub(super) fn store_panicked(what: &'static str) {
-        error!(what, "idempotency_store_panicked");
+    pub(super) fn panicked(what: &'static str) {
+        error!(what, "idempotency_panicked");
     }
 
     pub(super) fn hook_panicked() {
@@ -126,7 +126,7 @@ mod log {
 
     pub(super) fn failed(_: &'static str, _: &dyn std::error::Error) {}
 
-    pub(super) fn store_panicked(_: &'static str) {}
+    pub(super) fn panicked(_: &'static str) {}
 
     pub(super) fn hook_panicked() {}
 

@@ -154,7 +154,10 @@ where
         let key = self.name.key();
         let opened = match &self.shared.settings.seal {
             None => answer,
-            Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
+            Some(seal) => {
+                let opened = contained("open", || seal.open(&key, answer)).ok()?;
+                opened.map_err(|error| telemetry::failed("open", &*error)).ok()?
+            }
         };
         match capture::replayed(opened) {
             Ok(response) => self.as_mut().end_without_run(response),

@@ -1,8 +1,9 @@
-//! A store that panics where it is called, and not only where its answer is awaited.
+//! A store that panics where it is called, and not only where its answer is awaited; and a seal that panics.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use buttress_idempotency::{Effect, EventKind, Followers, Idempotency, Lease, Leaving};
+use buttress_idempotency::{BoxError, Effect, EventKind, Followers, Idempotency, Lease, Leaving, RecordKey, Seal};
+use bytes::Bytes;
 use http::Response;
 use tokio::{
     task::JoinHandle,
@@ -11,7 +12,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use crate::common::{
-    Answered, Broken, Events, FAR, Far, Handler, Scope1, Script, Seen, Step, layer_over, over, post, read, send,
+    Answered, Broken, Events, FAR, Far, Handler, Scope1, Script, Seen, Step, layer, layer_over, over, post, read, send,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -191,5 +192,34 @@ async fn who_leaves_at_whatever_moment_leaves_no_key_that_is_stuck() {
             let again = send(&service, post("a", "x")).await;
             assert!(again.status == 200 || again.code() == "result_unavailable", "left after {millis} ms: {again:?}");
         }
+    }
+}
+
+/// A seal that panics at what it is told to.
+struct Rash {
+    seals: bool,
+}
+
+impl Seal for Rash {
+    fn seal(&self, _: &RecordKey, plain: Vec<u8>) -> Result<Bytes, BoxError> {
+        assert!(self.seals, "on purpose");
+        Ok(plain.into())
+    }
+
+    fn open(&self, _: &RecordKey, _: Bytes) -> Result<Bytes, BoxError> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn a_seal_costs_the_record_and_not_the_answer() {
+    for seals in [true, false] {
+        let (handler, events) = (Handler::numbered(), Events::default());
+        let service = over(&layer().seal(Rash { seals }).on_event(events.hook()), &handler);
+        assert_eq!(send(&service, post("a", "x")).await.body, "run 1");
+        assert_eq!(send(&service, post("a", "x")).await.code(), "result_unavailable");
+        let recorded = if seals { EventKind::Recorded } else { EventKind::RecordedBare };
+        assert_eq!(events.all(), [EventKind::First, recorded, EventKind::NotReplayable]);
+        assert_eq!(handler.runs(), 1);
     }
 }
