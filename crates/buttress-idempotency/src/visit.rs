@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
 use crate::{
-    Bid, IdempotencyStore, RecordKey, RequestBody, ResponseBody,
+    Bid, IdempotencyStore, RecordKey, RequestBody, ResponseBody, Token,
     bounds::{Below, Recordable},
     gather::Gathered,
     keeper::Keeper,
@@ -69,6 +69,8 @@ pin_project! {
         parts: Option<Parts>,
         gathered: Gathered,
         follow_until: Option<Instant>,
+        // The run that was waited for last.
+        followed: Option<Token>,
         keeper: Option<Keeper<St>>,
         place: Option<Place>,
         #[pin]
@@ -116,6 +118,7 @@ where
             parts: Some(parts),
             gathered: Gathered::default(),
             follow_until: None,
+            followed: None,
             keeper: None,
             place: None,
             stage: Stage::Gathering { body, patience: Patience::default() },

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Name, Stage, StageProj, Visit, leave};
 use crate::{
@@ -184,7 +184,14 @@ where
             *this.readied = false;
             *this.inner = this.inner.as_ref().cloned();
         }
-        let wait = contained("wait", || this.shared.store.wait(&this.name.key(), token)).ok();
+        // If it was waited for, that was for nothing: the store is left alone for a while, and not asked over and over.
+        let wait = match this.followed.take() {
+            Some(followed) if followed == token => None,
+            _ => {
+                *this.followed = Some(token);
+                contained("wait", || this.shared.store.wait(&this.name.key(), token)).ok()
+            }
+        };
         let most = if wait.is_some() { left } else { left.min(PAUSE) };
         this.stage.set(Stage::Following { wait, until: Box::pin(sleep_until(until.min(now + most))) });
         Ok(())
@@ -199,28 +206,13 @@ where
             None => Ok(Poll::Pending),
         };
         match waited {
-            Ok(Poll::Ready(Ok(()))) => {
-                self.ask(cx);
-                return Poll::Ready(());
-            }
-            Ok(Poll::Ready(Err(error))) => {
-                telemetry::failed("wait", &error);
-                give_up(wait, until.as_mut());
-            }
-            Err(Panicked) => give_up(wait, until.as_mut()),
-            Ok(Poll::Pending) => {}
+            Ok(Poll::Pending) => ready!(until.as_mut().poll(cx)),
+            Ok(Poll::Ready(Err(error))) => telemetry::failed("wait", &error),
+            Ok(Poll::Ready(Ok(()))) | Err(Panicked) => {}
         }
-        ready!(until.as_mut().poll(cx));
         self.ask(cx);
         Poll::Ready(())
     }
-}
-
-/// A wait has failed: the key is asked for a little later, not at once and not over and over.
-fn give_up<W>(wait: &mut Option<W>, until: Pin<&mut Sleep>) {
-    *wait = None;
-    let soon = until.deadline().min(Instant::now() + PAUSE);
-    until.reset(soon);
 }
 
 /// What the store says to a claim.
@@ -237,5 +229,5 @@ pub(super) fn asked<St: IdempotencyStore>(
 /// Longer than any run; an instant can be told for it.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// How long until a store is asked again that could not say when a run ends.
+/// How long until a store is asked again that did not say when a run ended.
 const PAUSE: Duration = Duration::from_millis(100);
