@@ -41,8 +41,8 @@ fn find<'a, T: Clone + Send + Sync + 'static>(extensions: &'a Extensions, left: 
     found
 }
 
-/// Those of the kit have a place of their own: to copy all takes three allocations. That is done only where there is
-/// another one.
+/// Those of the kit have a place of their own: to copy all takes three allocations and more. That is done where there is
+/// another one, as far as a few looks tell.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
     id: Option<CorrelationId>,
@@ -70,12 +70,9 @@ impl Extras {
         let id = find(extensions, &mut left);
         let notes = Notes::of(extensions);
         left -= usize::from(notes.is_some());
-        // Two are these two, or one is of somebody else. The peer is often there, and costs more to be found.
-        let mut repeat = if left == 2 { find(extensions, &mut left) } else { None };
+        // Of two that are left, one is of somebody else as a rule: a peer and a mark are seldom alone with each other.
         let peer = if left == 1 { find(extensions, &mut left) } else { None };
-        if left == 1 && repeat.is_none() {
-            repeat = find(extensions, &mut left);
-        }
+        let repeat = if left == 1 { find(extensions, &mut left) } else { None };
         if left > 0 {
             self.all = extensions.clone();
             return;
