@@ -1,4 +1,4 @@
-//! How many bytes the bodies of all requests with a key may take together.
+//! How many bytes the bodies of all requests with a key, or of all their answers, may take together.
 
 use std::sync::{
     Arc,
@@ -25,7 +25,7 @@ impl Budget {
         self.0.most
     }
 
-    /// Whether so much is left for now. Nothing is taken: what a caller promises, and does not send, is in nobody's way.
+    /// Whether so much is left for now. Nothing is taken: what is promised, and not sent, is in nobody's way.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         bytes <= (self.0.most - self.0.taken.load(Ordering::Relaxed)) as u64
     }

@@ -2,7 +2,7 @@
 
 mod body;
 
-use std::pin::Pin;
+use std::{mem, pin::Pin};
 
 use buttress_core::Problem;
 use bytes::Bytes;
@@ -14,7 +14,9 @@ use crate::{
     IdempotencyStore, InvalidAnswer, Kept, ResponseBody, Settlement, Verdict,
     answer::{self, Rest},
     bounds::Recordable,
+    budget::Share,
     chunks::Chunks,
+    contain::{Panicked, contained},
     detach::{self, Detachable, GiveUp, Last},
     headers::filter_trailers,
     keeper::Keeper,
@@ -52,7 +54,7 @@ where
     let settlement = match Verdict::of(&parts, settings.effect) {
         Verdict::Release => Settlement::Release,
         Verdict::Doubt => Settlement::Doubt,
-        Verdict::Keep if is_stream(&parts) || least > settings.answer_limit as u64 => {
+        Verdict::Keep if is_stream(&parts) || least > settings.answer_limit as u64 || !settings.has_room(least) => {
             Settlement::Complete(Kept::Nothing)
         }
         Verdict::Keep => return record(parts, body, promised, keeper, place),
@@ -80,10 +82,10 @@ where
         chunks: Chunks::default(),
         trailers: None,
         promised,
+        share: Share::default(),
     };
     if body.is_end_stream() {
-        let kept = draft.kept(&keeper);
-        let settling = keeper.settle(Settlement::Complete(kept));
+        let settling = draft.settle(&keeper);
         return Ended::After(settling, Response::from_parts(parts, ResponseBody::passed(body)));
     }
     let capture =
@@ -143,9 +145,18 @@ struct Draft {
     chunks: Chunks,
     trailers: Option<Box<HeaderMap>>,
     promised: Option<u64>,
+    /// Of the budget, for as long as the data is here.
+    share: Share,
 }
 
 impl Draft {
+    /// It has ended, and is recorded. Its room is given back when the store has it.
+    fn settle<St: IdempotencyStore>(mut self, keeper: &Keeper<St>) -> Settling<St> {
+        let share = mem::take(&mut self.share);
+        let kept = self.kept(keeper);
+        keeper.settle(Settlement::Complete(kept)).holding(share)
+    }
+
     /// What is kept of it now that it has ended.
     fn kept<St: IdempotencyStore>(self, keeper: &Keeper<St>) -> Kept {
         if self.promised.is_some_and(|promised| promised != self.chunks.len() as u64) {
@@ -154,12 +165,13 @@ impl Draft {
         let plain = answer::finish(self.head, self.trailers.as_deref(), self.problem.as_deref(), &self.chunks);
         match &keeper.shared.settings.seal {
             None => Kept::Whole(plain.into()),
-            Some(seal) => match seal.seal(&keeper.key, plain) {
-                Ok(sealed) => Kept::Whole(sealed),
-                Err(error) => {
+            Some(seal) => match contained("seal", || seal.seal(&keeper.key, plain)) {
+                Ok(Ok(sealed)) => Kept::Whole(sealed),
+                Ok(Err(error)) => {
                     telemetry::failed("seal", &*error);
                     Kept::Nothing
                 }
+                Err(Panicked) => Kept::Nothing,
             },
         }
     }

@@ -14,7 +14,7 @@ pub const IDEMPOTENCY_IN_PROGRESS: ProblemCode = ProblemCode::new("idempotency_i
 pub const OPERATION_UNCERTAIN: ProblemCode = ProblemCode::new("operation_uncertain");
 /// 409: the request has run, and its answer is kept no longer (IDM-18).
 pub const RESULT_EXPIRED: ProblemCode = ProblemCode::new("result_expired");
-/// 409: the request has run, and its answer was too long to be kept, a stream, or broke off (IDM-17).
+/// 409: the request has run, and its answer was too long to be kept or found no room, was a stream, or broke off (IDM-17).
 pub const RESULT_UNAVAILABLE: ProblemCode = ProblemCode::new("result_unavailable");
 /// 413: the body is longer than what can be compared (IDM-17).
 pub const PAYLOAD_TOO_LARGE: ProblemCode = ProblemCode::new("payload_too_large");

@@ -1,7 +1,6 @@
 //! Telling the store that a run lives.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -10,8 +9,12 @@ use std::{
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    EventKind, Held, IdempotencyStore, RecordKey, Settlement, Token, Verdict, settings::Shared, settling::Settling,
-    sync::Owned, telemetry,
+    EventKind, Held, IdempotencyStore, RecordKey, Settlement, Token, Verdict,
+    contain::{Panicked, contained},
+    settings::Shared,
+    settling::Settling,
+    sync::Owned,
+    telemetry,
 };
 
 /// The hold that a run has on its key.
@@ -34,10 +37,10 @@ impl<St: IdempotencyStore> Keeper<St> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
         while !self.lost {
             if let Some(renewing) = self.renewing.get() {
-                let renewed = match catch_unwind(AssertUnwindSafe(|| Pin::new(renewing).poll(cx))) {
-                    Ok(Poll::Ready(renewed)) => Some(renewed),
+                let renewed = match contained("renew", || Pin::new(renewing).poll(cx)) {
+                    Ok(Poll::Ready(renewed)) => Ok(renewed),
                     Ok(Poll::Pending) => return,
-                    Err(_) => None,
+                    Err(panicked) => Err(panicked),
                 };
                 *self.renewing.get() = None;
                 self.renewed(renewed);
@@ -48,17 +51,20 @@ impl<St: IdempotencyStore> Keeper<St> {
                 return;
             }
             self.timer = None;
-            *self.renewing.get() = Some(self.shared.store.renew(&self.key, self.token, lease));
+            match contained("renew", || self.shared.store.renew(&self.key, self.token, lease)) {
+                Ok(renew) => *self.renewing.get() = Some(renew),
+                Err(panicked) => self.renewed(Err(panicked)),
+            }
         }
     }
 
     /// What the store said to a renewal, if it did not panic.
-    fn renewed(&mut self, renewed: Option<Result<Held, St::Error>>) {
+    fn renewed(&mut self, renewed: Result<Result<Held, St::Error>, Panicked>) {
         match renewed {
-            Some(Ok(Held::Held)) => return,
-            Some(Ok(Held::Lost)) => return self.lose(),
-            Some(Err(error)) => telemetry::failed("renew", &error),
-            None => telemetry::store_panicked("renew"),
+            Ok(Ok(Held::Held)) => return,
+            Ok(Ok(Held::Lost)) => return self.lose(),
+            Ok(Err(error)) => telemetry::failed("renew", &error),
+            Err(Panicked) => {}
         }
         self.shared.settings.tell(Some(self.key), EventKind::Weakened);
     }

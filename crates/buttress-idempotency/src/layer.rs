@@ -8,11 +8,14 @@ use crate::{
     Detached, Effect, Event, Followers, Idempotency, IdempotencyStore, InvalidSetting, KeyForm, Lease, Leaving,
     NotStorable, Retention, Scope, ScopeOf, Scoped, Seal, Secret, Unscoped, Unset,
     budget::Budget,
+    refusal::link,
     settings::{Required, Settings, Shared},
 };
 
 const TOO_SMALL_A_BUDGET: InvalidSetting =
     InvalidSetting("the budget of all bodies has room for one of the greatest length");
+const TOO_SMALL_FOR_AN_ANSWER: InvalidSetting =
+    InvalidSetting("the budget of all answers has room for one of the greatest length");
 
 /// Runs a request with an idempotency key once, and replays its answer.
 ///
@@ -30,10 +33,11 @@ const TOO_SMALL_A_BUDGET: InvalidSetting =
 /// | [`body_limit`](Self::body_limit), [`body_time`](Self::body_time) | 1 MiB, 60 seconds |
 /// | [`body_budget`](Self::body_budget) | 64 MiB for all bodies at once; 503 beyond |
 /// | [`answer_limit`](Self::answer_limit) | 1 MiB |
+/// | [`answer_budget`](Self::answer_budget) | 64 MiB for all answers on their way; beyond, they are not recorded |
 /// | [`keep_header`](Self::keep_header) | what describes the answer |
 /// | [`fail_open`](Self::fail_open), [`store_patience`](Self::store_patience) | closed: 503; 5 seconds |
 ///
-/// A clone shares the store, the budget of bodies, and what goes on detached; settings that are changed later are its own,
+/// A clone shares the store, both budgets, and what goes on detached; settings that are changed later are its own,
 /// so that routes can differ: `layer.clone().require_key()`.
 ///
 /// # Examples
@@ -107,7 +111,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
 
     /// Where callers can read about keys; it is linked in the problems that are about them. The default is the draft.
     pub fn documentation(self, url: HeaderValue) -> Self {
-        self.with(|settings| settings.documentation = url)
+        self.with(|settings| (settings.link, settings.documentation) = (link(&url), url))
     }
 
     /// Makes a key where none is sent: scope, method, path, query and body are the key, and it is remembered for
@@ -196,8 +200,32 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
 
     /// The longest body of an answer that is recorded, in bytes. Longer ones go to their caller and are recorded as done,
     /// but cannot be replayed (IDM-17).
-    pub fn answer_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.answer_limit = bytes)
+    ///
+    /// # Errors
+    ///
+    /// When it is more than the [budget](Self::answer_budget) of all answers together: give them a larger one before.
+    pub fn answer_limit(self, bytes: usize) -> Result<Self, InvalidSetting> {
+        if bytes > self.shared.settings.answer_budget.most() {
+            return Err(TOO_SMALL_FOR_AN_ANSWER);
+        }
+        Ok(self.with(|settings| settings.answer_limit = bytes))
+    }
+
+    /// How many bytes the bodies of all answers take together that are to be recorded, from when they come until the store
+    /// has them. One for which there is no room left goes to its caller as it comes, and is recorded as one that is
+    /// [too long](Self::answer_limit); the counter `buttress_idempotency_answers_crowded_out_total` tells how often.
+    ///
+    /// Bytes count when they are there. A slow caller keeps those of its answer here for as long as it takes them, as does
+    /// a store until it has answered. Layers that are cloned from this one later share the budget with it.
+    ///
+    /// # Errors
+    ///
+    /// When it has no room for [one answer](Self::answer_limit) of the greatest length.
+    pub fn answer_budget(self, bytes: usize) -> Result<Self, InvalidSetting> {
+        if bytes < self.shared.settings.answer_limit {
+            return Err(TOO_SMALL_FOR_AN_ANSWER);
+        }
+        Ok(self.with(|settings| settings.answer_budget = Budget::new(bytes)))
     }
 
     /// Compares bodies in JSON by what they say: spaces and the order of members do not count.

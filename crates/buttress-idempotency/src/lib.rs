@@ -11,6 +11,7 @@ mod chunks;
 mod codes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod contain;
 mod detach;
 mod event;
 mod fingerprint;

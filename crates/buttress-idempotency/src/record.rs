@@ -48,7 +48,7 @@ pub enum State {
 pub enum Kept {
     /// All of it, as the layer encoded it: to stores it is bytes.
     Whole(Bytes),
-    /// Nothing: it was too long, a stream, or broke off.
+    /// Nothing: it was too long or found no room, was a stream, or broke off.
     Nothing,
     /// Nothing any more: the store had no room for it.
     Dropped,

@@ -3,11 +3,12 @@
 use std::{
     borrow::Cow,
     pin::pin,
+    sync::LazyLock,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use buttress_core::{CorrelationId, Problem, ProblemCode};
+use buttress_core::{Problem, ProblemCode};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -41,6 +42,16 @@ pub(crate) enum Refusal {
 /// A store that cannot be asked may be back soon, and a body that is being read is gone soon.
 const PAUSE: Duration = Duration::from_secs(2);
 
+// When it comes to these, many are told so at once: they are written once.
+static CROWDED: LazyLock<Problem> =
+    LazyLock::new(|| unavailable(codes::UNAVAILABLE, "too many bodies are being read at once"));
+static STORE_DOWN: LazyLock<Problem> =
+    LazyLock::new(|| unavailable(codes::STORE_UNAVAILABLE, "idempotency keys cannot be checked now"));
+
+fn unavailable(code: ProblemCode, message: &'static str) -> Problem {
+    plain(StatusCode::SERVICE_UNAVAILABLE, code, message.into()).retry_after(PAUSE).prepared()
+}
+
 impl Refusal {
     pub(crate) fn kind(&self) -> EventKind {
         match self {
@@ -63,7 +74,7 @@ impl Refusal {
     pub(crate) fn answer<B, St>(
         self,
         settings: &Settings,
-        parts: &Parts,
+        parts: Parts,
         key: Option<RecordKey>,
     ) -> Response<ResponseBody<B, St>>
     where
@@ -74,14 +85,13 @@ impl Refusal {
     }
 
     /// The same whatever the bodies are.
-    fn told(self, settings: &Settings, parts: &Parts, key: Option<RecordKey>) -> Response<buttress_core::Body<String>> {
-        settings.told(parts, key, self.kind());
-        let id = parts.extensions.get::<CorrelationId>();
+    fn told(self, settings: &Settings, parts: Parts, key: Option<RecordKey>) -> Response<buttress_core::Body<String>> {
+        settings.told(&parts, key, self.kind());
         let (documented, final_) = (self.is_documented(), self.is_final());
-        let mut response = self.problem(settings, key).into_response(id);
+        let mut response = self.problem(settings, key).answer(parts);
         let headers = response.headers_mut();
         if documented {
-            headers.insert(LINK, link(&settings.documentation));
+            headers.insert(LINK, settings.link.clone());
         }
         if final_ {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -123,10 +133,7 @@ impl Refusal {
             Self::Unread(Unread::BrokenOff, _) => {
                 plain(StatusCode::BAD_REQUEST, codes::BAD_REQUEST, "the body broke off".into())
             }
-            Self::Unread(Unread::Crowded, _) => {
-                let message = "too many bodies are being read at once";
-                plain(StatusCode::SERVICE_UNAVAILABLE, codes::UNAVAILABLE, message.into()).retry_after(PAUSE)
-            }
+            Self::Unread(Unread::Crowded, _) => CROWDED.clone(),
             Self::Mismatch => {
                 let message = "this idempotency key was used for another request";
                 fresh(StatusCode::UNPROCESSABLE_ENTITY, codes::IDEMPOTENCY_MISMATCH, message.into())
@@ -147,10 +154,7 @@ impl Refusal {
                 let message = "the request with this idempotency key has run, and its answer cannot be replayed";
                 said(StatusCode::CONFLICT, codes::RESULT_UNAVAILABLE, message)
             }
-            Self::StoreDown => {
-                let message = "idempotency keys cannot be checked now";
-                plain(StatusCode::SERVICE_UNAVAILABLE, codes::STORE_UNAVAILABLE, message.into()).retry_after(PAUSE)
-            }
+            Self::StoreDown => STORE_DOWN.clone(),
         }
     }
 }
@@ -187,7 +191,8 @@ fn new(
     }
 }
 
-fn link(documentation: &HeaderValue) -> HeaderValue {
+/// The field that leads there.
+pub(crate) fn link(documentation: &HeaderValue) -> HeaderValue {
     let link = [b"<", documentation.as_bytes(), b">; rel=\"help\""].concat();
     HeaderValue::from_bytes(&link).expect("what is a header value is one in brackets, too")
 }

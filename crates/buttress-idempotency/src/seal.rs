@@ -4,6 +4,8 @@ use crate::{BoxError, RecordKey};
 
 /// Encrypts what is recorded, so that a store holds nothing that its readers may not see.
 ///
+/// One that panics has failed, as below.
+///
 /// Bind the text to its key, as associated data for instance, so that records cannot be swapped within the store.
 ///
 /// # Examples

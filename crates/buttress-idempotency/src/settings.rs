@@ -11,7 +11,7 @@ use http::{HeaderValue, Uri, request::Parts};
 
 use crate::{
     Detached, Effect, Event, EventKind, KeyForm, Lease, RecordKey, Retention, Seal, Secret, budget::Budget,
-    canonical::Canonical, headers::AllowList, telemetry,
+    canonical::Canonical, headers::AllowList, refusal::link, telemetry,
 };
 
 /// What becomes of a request whose equal runs still (IDM-5).
@@ -73,12 +73,15 @@ pub(crate) struct Settings {
     /// How long a body may take to arrive.
     pub(crate) body_time: Duration,
     pub(crate) answer_limit: usize,
+    pub(crate) answer_budget: Budget,
     pub(crate) canonical: Canonical,
     pub(crate) allowed: AllowList,
     pub(crate) uri: Option<Arc<FindUri>>,
     pub(crate) seal: Option<Arc<dyn Seal>>,
     pub(crate) hook: Option<Arc<Hook>>,
     pub(crate) documentation: HeaderValue,
+    /// To that.
+    pub(crate) link: HeaderValue,
     pub(crate) fail_open: bool,
     /// How long the store may take for an answer.
     pub(crate) patience: Duration,
@@ -89,6 +92,7 @@ const DRAFT: &str = "https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempot
 
 impl Settings {
     pub(crate) fn new(secret: Secret) -> Self {
+        let documentation = HeaderValue::from_static(DRAFT);
         Self {
             secret,
             form: KeyForm::default(),
@@ -105,12 +109,14 @@ impl Settings {
             body_budget: Budget::new(64 << 20),
             body_time: Duration::from_secs(60),
             answer_limit: 1 << 20,
+            answer_budget: Budget::new(64 << 20),
             canonical: Canonical::default(),
             allowed: AllowList::default(),
             uri: None,
             seal: None,
             hook: None,
-            documentation: HeaderValue::from_static(DRAFT),
+            link: link(&documentation),
+            documentation,
             fail_open: false,
             patience: Duration::from_secs(5),
         }
@@ -127,6 +133,15 @@ impl Settings {
             Required::Everywhere => true,
             Required::Where(here) => here(parts),
         }
+    }
+
+    /// Whether an answer of this length can be recorded for now.
+    pub(crate) fn has_room(&self, answer: u64) -> bool {
+        let has_room = self.answer_budget.has_room(answer);
+        if !has_room {
+            telemetry::crowded_out();
+        }
+        has_room
     }
 
     /// What the caller asked for, whatever was cut off on the way.
@@ -167,6 +182,7 @@ impl fmt::Debug for Settings {
             .field("body_limit", &self.body_limit)
             .field("body_budget", &self.body_budget.most())
             .field("answer_limit", &self.answer_limit)
+            .field("answer_budget", &self.answer_budget.most())
             .field("fail_open", &self.fail_open)
             .finish_non_exhaustive()
     }

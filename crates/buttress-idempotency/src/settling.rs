@@ -1,7 +1,7 @@
 //! Telling the store how a run ended.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -11,7 +11,12 @@ use std::{
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    EventKind, IdempotencyStore, Kept, RecordKey, Settled, Settlement, Token, detach, settings::Shared, sync::Owned,
+    EventKind, IdempotencyStore, Kept, RecordKey, Settled, Settlement, Token,
+    budget::Share,
+    contain::{Panicked, contained},
+    detach,
+    settings::Shared,
+    sync::Owned,
     telemetry,
 };
 
@@ -21,11 +26,15 @@ pub(crate) struct Settling<St: IdempotencyStore> {
     shared: Arc<Shared<St>>,
     key: RecordKey,
     kind: EventKind,
-    settle: Owned<St::Settle>,
+    // None: the store panicked before there was any.
+    settle: Owned<Option<St::Settle>>,
     patience: Patience,
+    /// The room of the answer that is on its way to the store.
+    share: Share,
 }
 
 impl<St: IdempotencyStore> Settling<St> {
+    /// It does not panic: it is also called where something is dropped, and where an answer is on its way.
     pub(crate) fn start(shared: &Arc<Shared<St>>, key: RecordKey, token: Token, settlement: Settlement) -> Self {
         let kind = match &settlement {
             Settlement::Complete(Kept::Whole(_)) => EventKind::Recorded,
@@ -33,15 +42,24 @@ impl<St: IdempotencyStore> Settling<St> {
             Settlement::Release => EventKind::Released,
             Settlement::Doubt => EventKind::Doubted,
         };
-        let settle = Owned::new(shared.store.settle(&key, token, settlement));
-        Self { shared: shared.clone(), key, kind, settle, patience: Patience::default() }
+        let settle = contained("settle", || shared.store.settle(&key, token, settlement)).ok();
+        let (settle, patience, share) = (Owned::new(settle), Patience::default(), Share::default());
+        Self { shared: shared.clone(), key, kind, settle, patience, share }
+    }
+
+    /// Gives this back once it is over.
+    pub(crate) fn holding(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Resolves when the store has answered, has failed or took too long: whoever waits for it is not held up (IDM-20).
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let settings = &self.shared.settings;
-        let settle = self.settle.get();
-        let kind = match catch_unwind(AssertUnwindSafe(|| Pin::new(settle).poll(cx))) {
+        let polled = match self.settle.get() {
+            Some(settle) => contained("settle", || Pin::new(settle).poll(cx)),
+            None => Err(Panicked),
+        };
+        let kind = match polled {
             Ok(Poll::Ready(Ok(Settled::Now))) => self.kind,
             Ok(Poll::Ready(Ok(Settled::Before))) => EventKind::Recorded,
             Ok(Poll::Ready(Ok(Settled::Lost))) => EventKind::Lost,
@@ -51,13 +69,11 @@ impl<St: IdempotencyStore> Settling<St> {
             }
             Ok(Poll::Pending) if self.patience.is_over(settings.patience, cx) => EventKind::Weakened,
             Ok(Poll::Pending) => return Poll::Pending,
-            // One that panics is one that fails: it costs the record, and not the answer.
-            Err(_) => {
-                telemetry::store_panicked("settle");
-                EventKind::Weakened
-            }
+            // It costs the record, and not the answer.
+            Err(Panicked) => EventKind::Weakened,
         };
         settings.tell(Some(self.key), kind);
+        drop(mem::take(&mut self.share));
         Poll::Ready(())
     }
 

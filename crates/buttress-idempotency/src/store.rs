@@ -10,6 +10,9 @@ use crate::{Effect, Fingerprint, Kept, Lease, Record, RecordKey, Retention, Toke
 /// it. It takes effect when it is called or while its future is polled, as the store likes; a future that is dropped leaves
 /// it done or not done, never half. The transitions are those of [`Record`].
 ///
+/// A store that panics, where it is called or where its future is polled, counts as one that fails; that future is not
+/// polled again. What it may have claimed lapses with its lease.
+///
 /// Futures are `Unpin`: who has none with a name boxes it, `Pin<Box<dyn Future<…> + Send>>`.
 ///
 /// [`MemoryStore`](crate::MemoryStore) is the reference; the law that all stores obey is the module `conformance`, behind

@@ -9,10 +9,10 @@ pub(crate) fn tell(event: &Event) {
     log::tell(event);
 }
 
-/// The store panicked while something was done for a key.
+/// The store or a seal panicked while something was done for a key.
 #[cold]
-pub(crate) fn store_panicked(what: &'static str) {
-    log::store_panicked(what);
+pub(crate) fn panicked(what: &'static str) {
+    log::panicked(what);
 }
 
 /// A hook panicked.
@@ -24,6 +24,13 @@ pub(crate) fn hook_panicked() {
 /// The store or a seal failed while something was done for a key.
 pub(crate) fn failed(what: &'static str, error: &(dyn std::error::Error + 'static)) {
     log::failed(what, error);
+}
+
+/// An answer that could have been recorded found no room among those on their way.
+#[cold]
+pub(crate) fn crowded_out() {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("buttress_idempotency_answers_crowded_out_total").increment(1);
 }
 
 /// A record that was still of use made room for another.
@@ -88,8 +95,8 @@ mod log {
         warn!(what, error, "idempotency_failed");
     }
 
-    pub(super) fn store_panicked(what: &'static str) {
-        error!(what, "idempotency_store_panicked");
+    pub(super) fn panicked(what: &'static str) {
+        error!(what, "idempotency_panicked");
     }
 
     pub(super) fn hook_panicked() {
@@ -119,7 +126,7 @@ mod log {
 
     pub(super) fn failed(_: &'static str, _: &dyn std::error::Error) {}
 
-    pub(super) fn store_panicked(_: &'static str) {}
+    pub(super) fn panicked(_: &'static str) {}
 
     pub(super) fn hook_panicked() {}
 

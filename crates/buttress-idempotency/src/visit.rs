@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
 use crate::{
-    Bid, IdempotencyStore, RecordKey, RequestBody, ResponseBody,
+    Bid, IdempotencyStore, RecordKey, RequestBody, ResponseBody, Token,
     bounds::{Below, Recordable},
     gather::Gathered,
     keeper::Keeper,
@@ -69,6 +69,8 @@ pin_project! {
         parts: Option<Parts>,
         gathered: Gathered,
         follow_until: Option<Instant>,
+        // The run that was waited for last.
+        followed: Option<Token>,
         keeper: Option<Keeper<St>>,
         place: Option<Place>,
         #[pin]
@@ -86,19 +88,13 @@ pin_project! {
     {
         Gathering { #[pin] body: ReqB, patience: Patience },
         Claiming { claim: Option<St::Claim>, patience: Patience },
-        Following { wait: St::Wait, until: Pin<Box<Sleep>> },
+        // Without a wait: until it is over.
+        Following { wait: Option<St::Wait>, until: Pin<Box<Sleep>> },
         Readying,
         Running { #[pin] future: F },
         Settling { settling: Option<Settling<St>> },
         // It has its answer.
         Over,
-    }
-}
-
-impl<F, ReqB, St: IdempotencyStore> Stage<F, ReqB, St> {
-    fn claim(mut self: Pin<&mut Self>, shared: &Shared<St>, name: Name, bid: Bid) {
-        let claim = Some(shared.store.claim(&name.key(), &bid));
-        self.set(Self::Claiming { claim, patience: Patience::default() });
     }
 }
 
@@ -122,6 +118,7 @@ where
             parts: Some(parts),
             gathered: Gathered::default(),
             follow_until: None,
+            followed: None,
             keeper: None,
             place: None,
             stage: Stage::Gathering { body, patience: Patience::default() },

@@ -1,4 +1,7 @@
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use buttress_core::{Attempt, Body, CorrelationId, Problem, ProblemCode};
 use http::{Request, Response, StatusCode};
@@ -40,10 +43,9 @@ pub(crate) struct Sent {
 /// What to do next.
 pub(crate) enum Turn<B: http_body::Body, E> {
     Return(Result<Response<Body<Reread<B>>>, E>),
-    /// Reads a failure, up to this time.
-    Read(Box<Reading<B>>, Option<Instant>),
-    /// Drains a failure, up to this time, before a try that is due then or at once.
-    Drain(Drain<B>, Option<Instant>, Option<Instant>),
+    Read(Box<Reading<B>>),
+    /// Drains a failure before a try that is due then or at once.
+    Drain(Drain<B>, Option<Instant>),
     Wait(Instant),
     /// Asks the service whether it is ready; it has to be, and to answer, by this time.
     Ready(Option<Instant>),
@@ -59,16 +61,14 @@ impl<S, P, ReqB> Call<S, P, ReqB> {
 }
 
 impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
-    /// What an answer is worth. None: its body may say.
+    /// What an answer is worth. None: it is a failure that may pass, and has to be looked at.
     #[inline]
     pub(crate) fn judge<B, E>(&self, response: &Response<B>) -> Option<Verdict>
     where
         P: Policy<E>,
-        B: http_body::Body,
     {
         let answer = Answer::of(response);
-        let is_read = answer.may_pass() && self.reads(response) && answer.says_nothing();
-        (!is_read).then(|| self.settings.policy.judge(&Outcome::Answer(answer)))
+        (!answer.may_pass()).then(|| self.settings.policy.judge(&Outcome::Answer(answer)))
     }
 
     /// A try was answered with a failure.
@@ -78,12 +78,14 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         P: Policy<E>,
         B: http_body::Body,
     {
-        let Some(verdict) = verdict else {
-            let reading = Reading::new(response, self.settings.common.drain_bytes);
-            return Turn::Read(Box::new(reading), self.read_by());
-        };
-        match self.after(verdict, &Outcome::Answer(Answer::of(&response))) {
-            Some(delay) => self.retry(delay, Some(Box::pin(response.into_body()))),
+        let answer = Answer::of_failure(&response);
+        if verdict.is_none() && self.reads(response.body(), &answer) {
+            return Turn::Read(Box::new(Reading::new(response, self.settings.common.drain_bytes)));
+        }
+        let outcome = Outcome::Answer(answer);
+        let verdict = verdict.unwrap_or_else(|| self.settings.policy.judge(&outcome));
+        match self.after(verdict, &outcome) {
+            Some(delay) => self.retry(delay, response.into_body()),
             None => Turn::Return(Ok(hand_on(response))),
         }
     }
@@ -96,7 +98,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         B: http_body::Body,
     {
         match self.next(&Outcome::Error(&error)) {
-            Some(delay) => self.retry(delay, None),
+            Some(delay) => self.wait(due(delay)),
             None => Turn::Return(Err(error)),
         }
     }
@@ -108,7 +110,8 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         B: http_body::Body,
     {
         match self.next(&Outcome::Answer(Answer::read(&reading.head, reading.told()))) {
-            Some(delay) => self.retry(delay, reading.into_rest()),
+            // More of it than was read is not worth it: it is dropped.
+            Some(delay) => self.wait(due(delay)),
             None => Turn::Return(Ok(reading.into_response().map(Body::inner))),
         }
     }
@@ -120,7 +123,7 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         B: http_body::Body,
     {
         match self.next(&Outcome::TimedOut) {
-            Some(delay) => self.retry(delay, None),
+            Some(delay) => self.wait(due(delay)),
             None => Turn::Return(Ok(self.too_late())),
         }
     }
@@ -157,20 +160,25 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         earlier(by, self.deadline)
     }
 
-    /// Until when a failure may be read.
-    fn read_by(&self) -> Option<Instant> {
+    /// Until when a failure may be read, from now on.
+    pub(crate) fn read_by(&self) -> Option<Instant> {
         earlier(Instant::now().checked_add(self.settings.common.drain_time), self.deadline)
     }
 
-    fn reads<B: http_body::Body>(&self, response: &Response<B>) -> bool {
+    /// Whether the body of a failure has to say what its head does not.
+    fn reads<B: http_body::Body>(&self, body: &B, answer: &Answer<'_>) -> bool {
         let common = &self.settings.common;
-        self.kept.is_ok() && self.attempt.number() < common.attempts.get() && is_readable(response, common.drain_bytes)
+        self.kept.is_ok()
+            && self.attempt.number() < common.attempts.get()
+            && is_readable(body, answer.signals().content_type, common.drain_bytes)
+            && answer.says_nothing()
     }
 
-    fn retry<B: http_body::Body, E>(&self, delay: Duration, failed: Option<Pin<Box<B>>>) -> Turn<B, E> {
-        let due = if delay.is_zero() { None } else { Instant::now().checked_add(delay) };
-        match failed.and_then(|body| Drain::new(body, self.settings.common.drain_bytes)) {
-            Some(drain) => Turn::Drain(drain, self.read_by(), due),
+    /// Tries again, once the body of a failure is out of the way.
+    fn retry<B: http_body::Body, E>(&self, delay: Duration, failed: B) -> Turn<B, E> {
+        let due = due(delay);
+        match Drain::new(failed, self.settings.common.drain_bytes) {
+            Some(drain) => Turn::Drain(drain, due),
             None => self.wait(due),
         }
     }
@@ -181,6 +189,10 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
     }
 }
 
+fn due(delay: Duration) -> Option<Instant> {
+    if delay.is_zero() { None } else { Instant::now().checked_add(delay) }
+}
+
 fn again<S, ReqB>(kept: &mut Result<Again<S, ReqB>, Sent>) -> &mut Again<S, ReqB> {
     let Ok(again) = kept else { unreachable!("only what is kept is tried again") };
     again
@@ -188,10 +200,16 @@ fn again<S, ReqB>(kept: &mut Result<Again<S, ReqB>, Sent>) -> &mut Again<S, ReqB
 
 /// No answer in time. It may be tried again later only if two are as good as one.
 pub(crate) fn too_late<B>(repeatable: bool, id: Option<&CorrelationId>) -> Response<Body<B>> {
+    // Written once: behind a server that stands still it is told to everybody.
+    static ONCE: LazyLock<Problem> = LazyLock::new(|| no_answer().prepared());
+    static REPEATABLE: LazyLock<Problem> = LazyLock::new(|| no_answer().may_retry().prepared());
+    let problem = if repeatable { &REPEATABLE } else { &ONCE };
+    Problem::clone(problem).into_response(id)
+}
+
+fn no_answer() -> Problem {
     const CODE: ProblemCode = ProblemCode::new("upstream_timeout");
-    let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, CODE, "there was no answer in time").refused_by("retry");
-    let problem = if repeatable { problem.may_retry() } else { problem };
-    problem.into_response(id)
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, CODE, "there was no answer in time").refused_by("retry")
 }
 
 /// An answer as it came.

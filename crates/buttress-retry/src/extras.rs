@@ -17,8 +17,8 @@ impl<'a> Lookup<'a> {
     #[inline]
     pub(crate) fn new(extensions: &'a Extensions) -> Self {
         let mut left = extensions.len();
-        // First of all, as it is in every request that a host hands on, and often alone.
-        let peer = find(extensions, &mut left);
+        // What is alone is most often the peer, which is in every request that a host hands on.
+        let peer = if left == 1 { find(extensions, &mut left) } else { None };
         Self { extensions, left, peer }
     }
 
@@ -41,8 +41,8 @@ fn find<'a, T: Clone + Send + Sync + 'static>(extensions: &'a Extensions, left: 
     found
 }
 
-/// Those of the kit have a place of their own: to copy all takes three allocations. That is done only where there is
-/// another one.
+/// Those of the kit have a place of their own: to copy all takes three allocations and more. That is done where there is
+/// another one, as far as a few looks tell.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
     id: Option<CorrelationId>,
@@ -60,29 +60,35 @@ impl Extras {
     pub(crate) fn fill(&mut self, lookup: Lookup<'_>, limits: Limits) {
         let Lookup { extensions, left, peer } = lookup;
         self.deadline = limits.deadline;
+        keep(&mut self.peer, peer);
         if left > 0 {
             self.fill_others(extensions, left);
-        }
-        if self.all.is_empty() {
-            keep(&mut self.peer, peer);
         }
     }
 
     fn fill_others(&mut self, extensions: &Extensions, mut left: usize) {
-        keep(&mut self.id, find(extensions, &mut left));
-        keep(&mut self.notes, find(extensions, &mut left));
-        keep(&mut self.repeat, find(extensions, &mut left));
+        let id = find(extensions, &mut left);
+        let notes = Notes::of(extensions);
+        left -= usize::from(notes.is_some());
+        // Of two that are left, one is of somebody else as a rule: a peer and a mark are seldom alone with each other.
+        let peer = if left == 1 { find(extensions, &mut left) } else { None };
+        let repeat = if left == 1 { find(extensions, &mut left) } else { None };
         if left > 0 {
             self.all = extensions.clone();
+            return;
         }
+        keep(&mut self.id, id);
+        keep(&mut self.notes, notes);
+        keep(&mut self.peer, peer);
+        keep(&mut self.repeat, repeat);
     }
 
     pub(crate) fn id(&self) -> Option<&CorrelationId> {
-        self.id.as_ref()
+        self.id.as_ref().or_else(|| self.all.get())
     }
 
     pub(crate) fn notes(&self) -> Option<&Notes> {
-        self.notes.as_ref()
+        self.notes.as_ref().or_else(|| self.all.get())
     }
 
     pub(crate) fn to_extensions(&self) -> Extensions {

@@ -48,7 +48,7 @@ pin_project! {
         TooLate { id: Option<CorrelationId> },
         Calling { #[pin] future: F },
         Reading { reading: Option<Box<Reading<B>>> },
-        Draining { drain: Drain<B>, due: Option<Instant> },
+        Draining { #[pin] drain: Drain<B>, due: Option<Instant> },
         Waiting,
         Readying,
         // Between two of the others.
@@ -120,8 +120,8 @@ where
             };
             let (state, by) = match turn {
                 Turn::Return(result) => return Poll::Ready(result),
-                Turn::Read(reading, by) => (State::Reading { reading: Some(reading) }, by),
-                Turn::Drain(drain, by, due) => (State::Draining { drain, due }, by),
+                Turn::Read(reading) => (State::Reading { reading: Some(reading) }, None),
+                Turn::Drain(drain, due) => (State::Draining { drain, due }, None),
                 Turn::Wait(due) => (State::Waiting, Some(due)),
                 Turn::Ready(by) => (State::Readying, by),
                 Turn::Start => {
@@ -153,14 +153,14 @@ where
         // Reading → answered | Draining | Waiting | Readying
         StateProj::Reading { reading } => {
             if reading.as_mut().is_some_and(|reading| reading.poll(cx).is_pending()) {
-                ready!(timer.poll(cx));
+                ready!(timer.poll_or(|| call.read_by(), cx));
             }
             call.read(*reading.take().expect("a failure is read once"))
         }
         // Draining → Waiting | Readying
         StateProj::Draining { drain, due } => {
             if drain.poll(cx).is_pending() {
-                ready!(timer.poll(cx));
+                ready!(timer.poll_or(|| call.read_by(), cx));
             }
             call.wait(*due)
         }

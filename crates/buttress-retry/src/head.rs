@@ -46,6 +46,7 @@ impl Head {
     }
 
     /// The head of a later try, with this body.
+    #[inline]
     pub(crate) fn request<B>(&self, body: B, attempt: Attempt, common: &Common) -> Request<B> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone().unwrap_or_default();

@@ -1,9 +1,9 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use buttress_core::{Problem, RetryAfter};
+use buttress_core::Problem;
 use http::{Extensions, HeaderMap, Response, StatusCode, response::Parts};
 
-use crate::signal::{Word, pushback, word};
+use crate::signal::{Signals, Word};
 
 /// How a try ended.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Answer<'a> {
     /// What its body says of a retry, where it is short and an envelope or problem details: see
     /// [`Problem::retryable_in`]. Only asked of 408, 409, 429 and 5xx.
     pub told: Option<bool>,
+    // None: not read yet.
+    signals: Option<Signals<'a>>,
 }
 
 /// What an outcome is worth.
@@ -53,11 +55,17 @@ impl<'a> Answer<'a> {
     #[inline]
     pub(crate) fn of<B>(response: &'a Response<B>) -> Self {
         let (headers, extensions) = (response.headers(), response.extensions());
-        Self { status: response.status(), headers, extensions, told: None }
+        Self { status: response.status(), headers, extensions, told: None, signals: None }
+    }
+
+    /// The same of a failure, whose head will be asked more than once.
+    pub(crate) fn of_failure<B>(response: &'a Response<B>) -> Self {
+        Self { signals: Some(Signals::of(response.headers())), ..Self::of(response) }
     }
 
     pub(crate) fn read(head: &'a Parts, told: Option<bool>) -> Self {
-        Self { status: head.status, headers: &head.headers, extensions: &head.extensions, told }
+        let Parts { status, headers, extensions, .. } = head;
+        Self { status: *status, headers, extensions, told, signals: Some(Signals::of(headers)) }
     }
 
     #[inline]
@@ -71,7 +79,7 @@ impl<'a> Answer<'a> {
     /// What a failure is worth.
     fn failed(&self) -> Verdict {
         // RTY-14
-        match word(self.headers) {
+        match self.signals().word {
             Some(Word::Never) => return Verdict::Final,
             Some(Word::Retry) => return self.worth(),
             None => {}
@@ -101,8 +109,7 @@ impl<'a> Answer<'a> {
 
     fn delay(&self) -> Option<Duration> {
         let by_problem = self.extensions.get().and_then(Problem::delay);
-        let by_header = || RetryAfter::from_headers(self.headers).map(|after| after.delay(SystemTime::now()));
-        by_problem.or_else(|| pushback(self.headers)).or_else(by_header)
+        by_problem.or_else(|| self.signals().delay(self.headers))
     }
 
     /// Whether it is of those that may pass, as far as the status says.
@@ -113,7 +120,11 @@ impl<'a> Answer<'a> {
 
     /// Whether its head leaves it to the body.
     pub(crate) fn says_nothing(&self) -> bool {
-        word(self.headers).is_none() && self.extensions.get::<Problem>().is_none()
+        self.signals().word.is_none() && self.extensions.get::<Problem>().is_none()
+    }
+
+    pub(crate) fn signals(&self) -> Signals<'a> {
+        self.signals.unwrap_or_else(|| Signals::of(self.headers))
     }
 }
 

@@ -4,15 +4,15 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{Response, header::CONTENT_TYPE, response::Parts};
+use http::{HeaderValue, Response, response::Parts};
 use http_body::{Body, Frame};
+use pin_project_lite::pin_project;
 
 use buttress_core::Problem;
 
 use crate::{
     frames::{Frames, Replay},
     reread::{Read, Reread},
-    signal::find,
 };
 
 /// A failure whose body is read, to learn what it says of a retry.
@@ -69,45 +69,64 @@ impl<B: Body> Reading<B> {
         let read = Read { replay: Replay::of(&frames), frames, over, error, rest };
         Response::from_parts(head, Reread::read(read))
     }
-
-    pub(crate) fn into_rest(self) -> Option<Pin<Box<B>>> {
-        self.rest
-    }
 }
 
 /// Whether a body is worth reading: JSON, and not known to be long.
-pub(crate) fn is_readable<B: Body>(response: &Response<B>, limit: usize) -> bool {
-    let media_type = find(response.headers(), &[CONTENT_TYPE]).map(|value| value.as_bytes()).unwrap_or_default();
-    let essence = media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let is_json = [&b"application/json"[..], b"application/problem+json"];
-    let body = response.body();
-    is_json.iter().any(|json| essence.eq_ignore_ascii_case(json))
+pub(crate) fn is_readable<B: Body>(body: &B, media_type: Option<&HeaderValue>, limit: usize) -> bool {
+    let media_type = media_type.map(|value| value.as_bytes().trim_ascii_start()).unwrap_or_default();
+    (is(media_type, b"application/json") || is(media_type, b"application/problem+json"))
         && !body.is_end_stream()
         && body.size_hint().lower() <= limit as u64
 }
 
-/// A failed answer that is read to its end, so that its connection can be used again.
-pub(crate) struct Drain<B> {
-    body: Pin<Box<B>>,
-    left: usize,
+/// Whether a media type is this one, whatever its parameters are.
+fn is(media_type: &[u8], essence: &[u8]) -> bool {
+    let Some((start, rest)) = media_type.split_at_checked(essence.len()) else { return false };
+    start.eq_ignore_ascii_case(essence) && matches!(rest.trim_ascii_start().first(), None | Some(b';'))
+}
+
+pin_project! {
+    /// A failed answer that is read to its end, so that its connection can be used again.
+    pub(crate) struct Drain<B> {
+        #[pin]
+        body: B,
+        left: usize,
+    }
 }
 
 impl<B: Body> Drain<B> {
     /// Nothing, if there is nothing to read or too much.
-    pub(crate) fn new(body: Pin<Box<B>>, limit: usize) -> Option<Self> {
+    pub(crate) fn new(body: B, limit: usize) -> Option<Self> {
         let worth_it = !body.is_end_stream() && body.size_hint().lower() <= limit as u64;
         worth_it.then_some(Self { body, left: limit })
     }
 
     /// Ready: at its end, or as far as it may be read.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(Ok(frame)) = ready!(self.body.as_mut().poll_frame(cx)) {
+    pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        while let Some(Ok(frame)) = ready!(this.body.as_mut().poll_frame(cx)) {
             let read = frame.data_ref().map_or(0, Buf::remaining);
-            match self.left.checked_sub(read.max(1)) {
-                Some(left) if !self.body.is_end_stream() => self.left = left,
+            match this.left.checked_sub(read.max(1)) {
+                Some(left) if !this.body.is_end_stream() => *this.left = left,
                 _ => break,
             }
         }
         Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_known_by_its_essence() {
+        let json = b"application/json";
+        for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/json ;v=1"] {
+            assert!(is(media_type.as_bytes(), json), "{media_type}");
+        }
+        for media_type in ["", "application/jso", "application/json5", "application/json-seq", "text/json"] {
+            assert!(!is(media_type.as_bytes(), json), "{media_type}");
+        }
     }
 }

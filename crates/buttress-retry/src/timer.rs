@@ -31,6 +31,18 @@ impl Timer {
         }
     }
 
+    /// Waits for a moment that is told only when there is something to wait for.
+    pub(crate) fn poll_or(
+        mut self: Pin<&mut Self>,
+        due: impl FnOnce() -> Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.due.is_none() {
+            self.as_mut().set(due());
+        }
+        self.poll(cx)
+    }
+
     pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(due) = *this.due else {

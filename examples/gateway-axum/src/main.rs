@@ -3,7 +3,7 @@
 mod extract;
 mod routes;
 
-use std::{future::ready, process::ExitCode};
+use std::{future::ready, mem, process::ExitCode};
 
 use axum::{
     Router,
@@ -16,8 +16,10 @@ use buttress_correlation_id::CorrelationLayer;
 use buttress_envelope::EnvelopeLayer;
 use buttress_request_log::{Record, RequestLogLayer};
 use gateway_common::{Gateway, ReportLayer};
+use http::Uri;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::util::MapRequest;
 
 fn main() -> ExitCode {
     gateway_common::run(serve)
@@ -57,7 +59,20 @@ fn app(gateway: Gateway) -> Router {
 /// The loop that accepts connections is the one of all hosts, not `axum::serve`, which waits for ever for the end of a
 /// request's head.
 pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: CancellationToken) {
-    gateway_common::serve(listener, gateway.clone(), app(gateway), shutdown).await;
+    let stack = MapRequest::new(app(gateway.clone()), addressed);
+    gateway_common::serve(listener, gateway, stack, shutdown).await;
+}
+
+/// Routes of axum take an empty segment for a name. Such an address is none, whatever the method: it is cut off after that
+/// segment, and no route ends so.
+fn addressed<B>(mut request: http::Request<B>) -> http::Request<B> {
+    if let Some((before, _)) = request.uri().path().split_once("//") {
+        let path = format!("{before}//").parse().expect("the beginning of a path is one");
+        let mut uri = mem::take(request.uri_mut()).into_parts();
+        uri.path_and_query = Some(path);
+        *request.uri_mut() = Uri::from_parts(uri).expect("only its path is another");
+    }
+    request
 }
 
 /// The layers of the kit read the route from the notes of the request.

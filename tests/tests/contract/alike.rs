@@ -86,7 +86,7 @@ const ADDRESSES: [&str; 12] = [
     "/metrics",
 ];
 
-const NOWHERE: [&str; 17] = [
+const NOWHERE: [&str; 19] = [
     "/assets/nothing",
     "/assets/",
     "/assets/%ff",
@@ -97,6 +97,8 @@ const NOWHERE: [&str; 17] = [
     "/api//images",
     "/api/jobs",
     "/api/jobs/",
+    "/api/jobs//result",
+    "/api/jobs//events",
     "/api/jobs/%2e%2e",
     "/api/jobs/%ff/result",
     "/api/jobs/%zz/events",

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{Capture, Draft, Polled, filter_trailers};
-use crate::{IdempotencyStore, Kept, Settlement};
+use crate::{IdempotencyStore, Kept, Settlement, settings::Settings, telemetry};
 
 impl<B, St> Capture<B, St>
 where
@@ -44,7 +44,7 @@ where
             match ready!(polled) {
                 Some(Ok(frame)) => {
                     let (frame, fits) = match this.draft {
-                        Some(draft) => draft.add(frame, this.keeper.shared.settings.answer_limit),
+                        Some(draft) => draft.add(frame, &this.keeper.shared.settings),
                         None => (frame, true),
                     };
                     if !fits {
@@ -73,8 +73,8 @@ where
     fn settle(self: Pin<&mut Self>, bare: bool) {
         let this = self.project();
         if let Some(draft) = this.draft.take() {
-            let kept = if bare { Kept::Nothing } else { draft.kept(this.keeper) };
-            *this.settling = Some(this.keeper.settle(Settlement::Complete(kept)));
+            let nothing = Settlement::Complete(Kept::Nothing);
+            *this.settling = Some(if bare { this.keeper.settle(nothing) } else { draft.settle(this.keeper) });
         }
     }
 }
@@ -98,9 +98,9 @@ impl<B: Body, St: IdempotencyStore> Capture<B, St> {
 
 impl Draft {
     /// Takes note of a frame, without a copy of what is long. `false` when there is more than fits.
-    fn add<D: Buf + From<Bytes>>(&mut self, frame: Frame<D>, limit: usize) -> (Frame<D>, bool) {
+    fn add<D: Buf + From<Bytes>>(&mut self, frame: Frame<D>, settings: &Settings) -> (Frame<D>, bool) {
         let len = frame.data_ref().map_or(0, Buf::remaining);
-        if self.chunks.len() + len > limit {
+        if self.chunks.len() + len > settings.answer_limit || !self.take_room(len, settings) {
             return (frame, false);
         }
         match frame.into_data() {
@@ -116,5 +116,12 @@ impl Draft {
                 (frame, true)
             }
         }
+    }
+    fn take_room(&mut self, len: usize, settings: &Settings) -> bool {
+        let taken = len == 0 || self.share.take(len, &settings.answer_budget);
+        if !taken {
+            telemetry::crowded_out();
+        }
+        taken
     }
 }

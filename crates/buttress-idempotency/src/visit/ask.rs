@@ -1,7 +1,6 @@
 //! What a request with a key gets of its key.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -17,6 +16,7 @@ use crate::{
     Bid, Claim, EventKind, Fingerprint, Followers, IdempotencyStore, ResponseBody, Token,
     bounds::{Below, Recordable},
     capture,
+    contain::{Panicked, contained},
     gather::{Gathered, Unread},
     refusal::Refusal,
     settling::Patience,
@@ -30,7 +30,7 @@ where
     ResB: Recordable,
     St: IdempotencyStore,
 {
-    /// Gathering → (Claiming | refused)
+    /// Gathering → (Claiming | as that)
     #[inline]
     pub(super) fn gather(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.as_mut().project();
@@ -56,22 +56,27 @@ where
             *this.name = Name::Sent(scope.asking(&settings.secret, &fingerprint));
             retention = settings.made.unwrap_or(retention);
         }
-        let bid = this.bid.insert(Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention });
-        let mut claim = this.shared.store.claim(&this.name.key(), bid);
-        // Most stores in memory have their answer at once.
-        match asked::<St>(&mut claim, cx) {
-            Ok(Poll::Ready(claimed)) => {
-                self.claimed(claimed);
-                return Poll::Ready(());
-            }
-            Ok(Poll::Pending) => {}
-            Err(Panicked) => {
-                self.not_claimed();
-                return Poll::Ready(());
-            }
-        }
-        this.stage.set(Stage::Claiming { claim: Some(claim), patience: Patience::default() });
+        *this.bid = Some(Bid { fingerprint, effect: settings.effect, lease: settings.lease, retention });
+        self.ask(cx);
         Poll::Ready(())
+    }
+
+    /// Claims its key. Most stores in memory have their answer at once.
+    #[inline]
+    fn ask(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let mut this = self.as_mut().project();
+        let (key, bid) = (this.name.key(), this.bid.as_ref().expect("its body has come"));
+        // In place, as what a closure returns is copied on its way out.
+        let (mut claim, mut polled) = (None, Poll::Pending);
+        let asked = contained("claim", || {
+            let claim = claim.insert(this.shared.store.claim(&key, bid));
+            polled = Pin::new(claim).poll(cx);
+        });
+        match (asked, polled) {
+            (Ok(()), Poll::Ready(claimed)) => self.claimed(claimed),
+            (Ok(()), Poll::Pending) => this.stage.set(Stage::Claiming { claim, patience: Patience::default() }),
+            (Err(Panicked), _) => self.not_claimed(),
+        }
     }
 
     /// Claiming → (Readying | Running | Following | replayed | refused)
@@ -130,8 +135,10 @@ where
         self.refuse(Refusal::StoreDown);
     }
 
-    pub(crate) fn refuse(self: Pin<&mut Self>, refusal: Refusal) {
-        let answer = refusal.answer(&self.shared.settings, self.parts(), self.name.operation());
+    pub(crate) fn refuse(mut self: Pin<&mut Self>, refusal: Refusal) {
+        let this = self.as_mut().project();
+        let parts = this.parts.take().expect("the request is here until it runs");
+        let answer = refusal.answer(&this.shared.settings, parts, this.name.operation());
         self.end_without_run(answer);
     }
 
@@ -147,7 +154,10 @@ where
         let key = self.name.key();
         let opened = match &self.shared.settings.seal {
             None => answer,
-            Some(seal) => seal.open(&key, answer).map_err(|error| telemetry::failed("open", &*error)).ok()?,
+            Some(seal) => {
+                let opened = contained("open", || seal.open(&key, answer)).ok()?;
+                opened.map_err(|error| telemetry::failed("open", &*error)).ok()?
+            }
         };
         match capture::replayed(opened) {
             Ok(response) => self.as_mut().end_without_run(response),
@@ -174,30 +184,38 @@ where
             *this.readied = false;
             *this.inner = this.inner.as_ref().cloned();
         }
-        let wait = this.shared.store.wait(&this.name.key(), token);
-        this.stage.set(Stage::Following { wait, until: Box::pin(sleep_until(until.min(now + left))) });
+        // If it was waited for, that was for nothing: the store is left alone for a while, and not asked over and over.
+        let wait = match this.followed.take() {
+            Some(followed) if followed == token => None,
+            _ => {
+                *this.followed = Some(token);
+                contained("wait", || this.shared.store.wait(&this.name.key(), token)).ok()
+            }
+        };
+        let most = if wait.is_some() { left } else { left.min(PAUSE) };
+        this.stage.set(Stage::Following { wait, until: Box::pin(sleep_until(until.min(now + most))) });
         Ok(())
     }
 
-    /// Following → Claiming
-    pub(super) fn follow(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let StageProj::Following { wait, until } = this.stage.as_mut().project() else { unreachable!("it follows") };
-        match Pin::new(wait).poll(cx) {
-            Poll::Ready(Err(error)) => telemetry::failed("wait", &error),
-            Poll::Ready(Ok(())) => {}
-            Poll::Pending => ready!(until.as_mut().poll(cx)),
+    /// Following → (Claiming | as that)
+    pub(super) fn follow(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.as_mut().project();
+        let StageProj::Following { wait, until } = this.stage.project() else { unreachable!("it follows") };
+        let waited = match wait {
+            Some(wait) => contained("wait", || Pin::new(wait).poll(cx)),
+            None => Ok(Poll::Pending),
+        };
+        match waited {
+            Ok(Poll::Pending) => ready!(until.as_mut().poll(cx)),
+            Ok(Poll::Ready(Err(error))) => telemetry::failed("wait", &error),
+            Ok(Poll::Ready(Ok(()))) | Err(Panicked) => {}
         }
-        let bid = this.bid.expect("it has claimed before");
-        this.stage.claim(this.shared, *this.name, bid);
+        self.ask(cx);
         Poll::Ready(())
     }
 }
 
-/// A store panicked, which has been told.
-pub(super) struct Panicked;
-
-/// What the store says to a claim. One that panics is one that fails (IDM-19).
+/// What the store says to a claim.
 #[inline]
 pub(super) fn asked<St: IdempotencyStore>(
     claim: &mut St::Claim,
@@ -205,14 +223,11 @@ pub(super) fn asked<St: IdempotencyStore>(
 ) -> Result<Poll<Result<Claim, St::Error>>, Panicked> {
     // In place, as what a closure returns is copied on its way out.
     let mut polled = Poll::Pending;
-    match catch_unwind(AssertUnwindSafe(|| polled = Pin::new(claim).poll(cx))) {
-        Ok(()) => Ok(polled),
-        Err(_) => {
-            telemetry::store_panicked("claim");
-            Err(Panicked)
-        }
-    }
+    contained("claim", || polled = Pin::new(claim).poll(cx)).map(|()| polled)
 }
 
 /// Longer than any run; an instant can be told for it.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// How long until a store is asked again that did not say when a run ended.
+const PAUSE: Duration = Duration::from_millis(100);

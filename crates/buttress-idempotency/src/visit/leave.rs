@@ -11,13 +11,11 @@ use http::Request;
 use http_body::Body;
 use tower_service::Service;
 
-use super::{
-    Stage, StageProj, Visit,
-    ask::{Panicked, asked},
-};
+use super::{Stage, StageProj, Visit, ask::asked};
 use crate::{
     Claim, IdempotencyStore, RecordKey, RequestBody, Settlement,
     bounds::{Below, Recordable},
+    contain::Panicked,
     detach::{self, GiveUp},
     settings::Shared,
     settling::Settling,

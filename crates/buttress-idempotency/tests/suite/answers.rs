@@ -156,7 +156,7 @@ async fn an_answer_that_is_too_long_is_delivered_and_a_retry_is_told_so() {
     for (script, length) in [(known, 2_000), (unknown, 1_203)] {
         let handler = body(script);
         let events = Events::default();
-        let service = over(&layer().answer_limit(1_000).on_event(events.hook()), &handler);
+        let service = over(&layer().answer_limit(1_000).unwrap().on_event(events.hook()), &handler);
         assert_eq!(send(&service, post("a", "x")).await.body.len(), length);
         let again = send(&service, post("a", "x")).await;
         assert_eq!((again.status, again.code().as_str(), handler.runs()), (409, "result_unavailable", 1));

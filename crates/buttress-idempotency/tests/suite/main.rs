@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod answers_together;
 mod bodies;
 mod checks;
 mod claims;
@@ -13,5 +14,6 @@ mod leaving;
 mod machine;
 mod memory;
 mod observe;
+mod panics;
 mod stores;
 mod types;

@@ -162,6 +162,18 @@ async fn a_store_without_room_is_503() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_says_too_early_that_a_run_is_over_is_not_asked_over_and_over() {
+    let far = Far::new();
+    let handler = Handler::slow(2 * SECOND);
+    let service = over(&layer_over(far.clone()).followers(Followers::Wait(10 * SECOND)), &handler);
+    far.line().hasty.store(true, Ordering::SeqCst);
+    let (first, second) = tokio::join!(send(&service, post("a", "x")), send(&service, post("a", "x")));
+    assert_eq!((first.body, second.body, handler.runs()), ("run 1".into(), "run 1".into(), 1));
+    let claims = far.line().claims.load(Ordering::SeqCst);
+    assert!(claims < 40, "{claims}: one for each of both, and two in each pause of a tenth of a second");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_fails_while_somebody_waits_is_asked_again() {
     let far = Far::new();
     let handler = Handler::slow(SECOND);

@@ -176,7 +176,7 @@ async fn a_failed_answer_is_drained_within_its_bounds() {
         let inner = Instantly(move |request: http::Request<_>| answer(request).unwrap());
         let _ = layer().drain(1_000, ms(50)).layer(inner).oneshot(get()).await.unwrap();
         let read = read.load(Ordering::Relaxed);
-        assert!((2_000..=4_400).contains(&read), "two failures of a thousand bytes and a frame: {read}");
+        assert!((2_000..=2_200).contains(&read), "two failures of a thousand bytes and a frame: {read}");
     }
 }
 
@@ -189,8 +189,7 @@ async fn a_failed_answer_that_stalls_is_drained_no_longer_than_allowed() {
         });
         let started = Instant::now();
         let _ = layer().drain(1_000, ms(50)).layer(inner).oneshot(get()).await.unwrap();
-        assert!(started.elapsed() <= ms(2 * 2 * 51), "{:?}", started.elapsed());
-        assert!(started.elapsed() >= ms(100));
+        assert!((ms(100)..=ms(102)).contains(&started.elapsed()), "two failures: {:?}", started.elapsed());
     }
 }
 
