@@ -55,57 +55,73 @@ pub(super) fn groups() -> Vec<Group> {
         ),
         Group::new(
             "rate limit, the decision about user and address",
-            [Case::new("buttress", both), Case::new("governor, twice", both_of_governor)],
+            [
+                Case::new("buttress", || both(store(FEW))),
+                Case::new("buttress, the processor's clock", || both(quick_store(FEW))),
+                Case::new("governor, twice", both_of_governor),
+            ],
         ),
         Group::new(
             "rate limit, the decision to refuse",
-            [Case::new("buttress", || decisions(1, hardly_any())), Case::new("governor", || governor(1, 1))],
+            [
+                Case::new("buttress", || decisions(store(FEW), 1, hardly_any())),
+                Case::new("governor", || governor(1, 1)),
+            ],
         ),
-        decided("rate limit, the decision, 1 key", 1),
-        decided("rate limit, the decision, 10 000 keys", 10_000),
+        decided::<1>("rate limit, the decision, 1 key"),
+        decided::<10_000>("rate limit, the decision, 10 000 keys"),
         decided_by_random("rate limit, the decision, 1 000 000 keys").heavy(),
         Group::new(
             "rate limit, 10 000 decisions about one key in each of two threads",
-            [Case::new("buttress", hot), Case::new("governor", hot_governor)],
+            [
+                Case::new("buttress", || hot(store(FEW))),
+                Case::new("buttress, the processor's clock", || hot(quick_store(FEW))),
+                Case::new("governor", hot_governor),
+            ],
         )
         .heavy(),
         Group::new(
             "rate limit, everybody, without HTTP",
-            [Case::new("buttress", || decisions(1, plenty())), Case::new("tower-resilience-ratelimiter", resilience)],
+            [
+                Case::new("buttress", || decisions(store(FEW), 1, plenty())),
+                Case::new("tower-resilience-ratelimiter", resilience),
+            ],
         ),
     ]
 }
 
-fn decided(name: &'static str, keys: u64) -> Group {
-    match keys {
-        1 => Group::new(
-            name,
-            [Case::new("buttress", || decisions(1, plenty())), Case::new("governor", || governor(1, 1_000_000_000))],
-        ),
-        _ => Group::new(
-            name,
-            [
-                Case::new("buttress", || decisions(10_000, plenty())),
-                Case::new("governor", || governor(10_000, 1_000_000_000)),
-            ],
-        ),
-    }
+fn decided<const KEYS: u64>(name: &'static str) -> Group {
+    Group::new(
+        name,
+        [
+            Case::new("buttress", || decisions(store(KEYS), KEYS, plenty())),
+            Case::new("buttress, the processor's clock", || decisions(quick_store(KEYS), KEYS, plenty())),
+            Case::new("governor", || governor(KEYS, 1_000_000_000)),
+        ],
+    )
 }
+
+/// As by default.
+const FEW: u64 = 1 << 16;
+const MANY: u64 = 1_000_000;
 
 /// Each operation is a thousand decisions: the keys have to be random for the caches, and not for the measure.
 fn decided_by_random(name: &'static str) -> Group {
     Group::new(
         name,
         [
-            Case::new("buttress, 1 000", || a_thousand(decisions(1_000_000, plenty()), 1_000_000)),
-            Case::new("governor, 1 000", || a_thousand(governor(1_000_000, 1_000_000_000), 1_000_000)),
+            Case::new("buttress, 1 000", || a_thousand(decisions(store(MANY), MANY, plenty()))),
+            Case::new("buttress, the processor's clock, 1 000", || {
+                a_thousand(decisions(quick_store(MANY), MANY, plenty()))
+            }),
+            Case::new("governor, 1 000", || a_thousand(governor(MANY, 1_000_000_000))),
         ],
     )
 }
 
-fn a_thousand(mut operation: Operation, warm: u64) -> Operation {
+fn a_thousand(mut operation: Operation) -> Operation {
     // Every key is known before it counts.
-    (0..4 * warm).for_each(|_| operation());
+    (0..4 * MANY).for_each(|_| operation());
     Box::new(move || (0..1_000).for_each(|_| operation()))
 }
 
@@ -210,9 +226,22 @@ fn refused_by_theirs() -> Operation {
     operation
 }
 
+/// With room for so many keys, and not too few.
+fn store(keys: u64) -> MemoryStore {
+    MemoryStore::new(room(keys)).expect("a size")
+}
+
+/// The same by the clock that governor goes by.
+fn quick_store(keys: u64) -> MemoryStore {
+    MemoryStore::with_processor_clock(room(keys)).expect("a size")
+}
+
+fn room(keys: u64) -> usize {
+    usize::try_from(keys).expect("a size").max(1_000)
+}
+
 /// Decides about one key after another, in an order that caches cannot foresee.
-fn decisions(keys: u64, quota: Quota) -> Operation {
-    let store = MemoryStore::new(usize::try_from(keys).expect("a size").max(1_000)).expect("a size");
+fn decisions(store: MemoryStore, keys: u64, quota: Quota) -> Operation {
     let (limit, mut random) = (store.open("address"), Random(1));
     Box::new(move || decide(&store, &limit, random.below(keys), quota))
 }
@@ -225,8 +254,7 @@ fn decide(store: &MemoryStore, limit: &<MemoryStore as RateStore>::Limit, number
 }
 
 /// What the layer asks of its store for a user at an address: two keys, one clock, one decision.
-fn both() -> Operation {
-    let store = MemoryStore::default();
+fn both(store: MemoryStore) -> Operation {
     let (user, address, quota) = (store.open("user"), store.open("address"), plenty());
     Box::new(move || {
         let take = Act::Take { cost: 1, enforced: true };
@@ -281,8 +309,7 @@ impl Random {
     }
 }
 
-fn hot() -> Operation {
-    let store = MemoryStore::default();
+fn hot(store: MemoryStore) -> Operation {
     let limit = store.open("address");
     let quota = plenty();
     in_two_threads(move || decide(&store, &limit, 1, quota))

@@ -3,6 +3,7 @@
 mod advice;
 mod body;
 mod client_addr;
+mod clock;
 mod conclude;
 #[cfg(feature = "conformance")]
 pub mod conformance;

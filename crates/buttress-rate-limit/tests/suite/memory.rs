@@ -50,6 +50,17 @@ async fn the_law_of_stores_holds() {
     }
 }
 
+#[cfg(feature = "quanta")]
+#[tokio::test(start_paused = true)]
+async fn the_counter_of_the_processor_goes_on_while_the_clock_of_tokio_is_paused() {
+    let (store, quota) = (MemoryStore::with_processor_clock(10).unwrap(), quota("100/s burst 1"));
+    let limit = store.open("address");
+    let granted = || take(&store, &limit, Key::text("a"), quota).granted();
+    assert!(granted() && !granted());
+    assert!((0..u32::MAX).any(|_| granted()));
+    assert!(MemoryStore::with_processor_clock(0).is_err());
+}
+
 // RLM-19, RLM-4: any sequence of asks about any keys says the same as one bucket for each of them.
 #[tokio::test(start_paused = true)]
 async fn as_long_as_there_is_room_every_key_has_a_bucket_of_its_own() {
