@@ -40,9 +40,8 @@ pub(crate) struct Lane {
 const COUNT: u64 = WATCH - 1;
 const WATCH: u64 = 1 << (TAG - 1);
 
-/// The bits below how the circuit stands, of which there is room for the last.
-const TAG: u32 = 29;
-const _: () = assert!(u64::BITS - TAG >= Ticket::LAST);
+/// The bits below how the circuit stands, of which there is room for the last. A million calls are worth a lock.
+const TAG: u32 = u64::BITS - Ticket::LAST;
 
 /// Of a window that counts calls.
 const NEVER: i64 = i64::MAX;
@@ -227,7 +226,28 @@ mod free {
 mod tests {
     use std::{collections::HashSet, ptr};
 
-    use crate::{BreakerLayer, Policy, Window};
+    use super::{COUNT, tag};
+    use crate::{BreakerLayer, Policy, State, Window, entry::Ticket, window::Sample};
+
+    // CBK-7
+    #[test]
+    fn a_lane_takes_no_circuit_for_another_however_often_they_opened() {
+        let ticket = |circuit, generation| Ticket::of_generation(circuit, generation, State::Closed, false);
+        let tags: HashSet<_> = (1..=300).flat_map(|circuit| (0..300).map(move |n| tag(ticket(circuit, n)))).collect();
+        assert_eq!(tags.len(), 300 * 300);
+    }
+
+    #[test]
+    fn a_lane_that_is_full_is_taken_out_and_goes_on() {
+        let layer = BreakerLayer::new("a", Policy::new(Window::calls(10))).unwrap();
+        let circuit = layer.circuit().unwrap();
+        let lane = circuit.lane();
+        let ticket = lane.standing();
+        assert_eq!((0..=COUNT).filter(|_| lane.count(ticket)).count() as u64, COUNT);
+        lane.settle(ticket, Some(Sample::SUCCESS), None);
+        assert!(lane.count(ticket));
+        assert_eq!(circuit.snapshot().calls, 10);
+    }
 
     #[test]
     fn lanes_go_from_one_circuit_to_the_next() {
