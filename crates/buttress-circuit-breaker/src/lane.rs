@@ -32,7 +32,7 @@ pub(crate) struct Lane {
     ends: AtomicI64,
     usual: AtomicU64,
     /// After how long a call is slow.
-    slow_after: AtomicU64,
+    slow_after: AtomicI64,
     began: AtomicI64,
     owner: Mutex<Weak<Shared>>,
 }
@@ -43,7 +43,7 @@ const WATCH: u64 = 1 << (TAG - 1);
 /// The bits below how the circuit stands, of which there is room for the last. A million calls are worth a lock.
 const TAG: u32 = u64::BITS - Ticket::LAST;
 
-/// Of a window that counts calls.
+/// When the bucket of a window of calls ends, and after how long a call is slow where none is.
 const NEVER: i64 = i64::MAX;
 
 #[inline]
@@ -59,7 +59,7 @@ impl Lane {
             successes: AtomicU64::new(WATCH),
             ends: AtomicI64::new(NEVER),
             usual: AtomicU64::new(0),
-            slow_after: AtomicU64::new(0),
+            slow_after: AtomicI64::new(0),
             began: AtomicI64::new(0),
             owner: Mutex::new(Weak::new()),
         }
@@ -79,7 +79,7 @@ impl Lane {
 
     /// Whether a call that took so long is slow.
     #[inline]
-    pub(crate) fn is_slow(&self, time: Nanos) -> bool {
+    pub(crate) fn is_slow(&self, time: i64) -> bool {
         time > self.slow_after.load(Ordering::Relaxed)
     }
 
@@ -143,7 +143,7 @@ impl Lanes {
             (0..count).map(|_| free::take().unwrap_or_else(|| Box::leak(Box::new(Lane::new())))).collect();
         for lane in &lanes {
             lane.usual.store(rules.usual().0, Ordering::Relaxed);
-            lane.slow_after.store(rules.slow_after.unwrap_or(Nanos::MAX), Ordering::Relaxed);
+            lane.slow_after.store(rules.slow_after.map_or(NEVER, Nanos::cast_signed), Ordering::Relaxed);
             lane.began.store(began.0, Ordering::Relaxed);
             *lock(&lane.owner) = owner.clone();
         }

@@ -73,16 +73,17 @@ impl Start {
         self.0 & bit != 0
     }
 
-    /// How long it has lasted: true of every call that takes less than a hundred years.
+    /// How long it has lasted: true of every call that takes less than seventy years. It is less than nothing if the clock
+    /// went back, as it does where a test has paused it.
     #[inline]
-    fn lasted(self, now: Nanos) -> Nanos {
+    fn lasted(self, now: Nanos) -> i64 {
         let began = self.0 >> BITS << BITS;
-        if self.is(TIMED) { (now << BITS).wrapping_sub(began) >> BITS } else { 0 }
+        if self.is(TIMED) { (now << BITS).wrapping_sub(began).cast_signed() >> BITS } else { 0 }
     }
 
     #[inline]
     fn is_slow(self, lane: &Lane, now: Nanos) -> bool {
-        lane.is_slow(self.lasted(now))
+        self.is(TIMED) && lane.is_slow(self.lasted(now))
     }
 }
 
@@ -233,7 +234,8 @@ fn panicked(lane: &Lane, ticket: Ticket) {
 fn dropped(lane: &Lane, ticket: Ticket, start: Start) {
     let Some(circuit) = lane.circuit(ticket) else { return };
     let now = lane.now();
-    let failed = circuit.rules().cancelled_after.is_some_and(|after| start.lasted(now) >= after);
+    let waited = start.lasted(now).max(0).cast_unsigned();
+    let failed = circuit.rules().cancelled_after.is_some_and(|after| waited >= after);
     let slow = start.is_slow(lane, now);
     circuit.settle(ticket, failed.then_some(Sample { failed, slow, local: true }), Some(now));
 }
