@@ -89,8 +89,8 @@ async fn a_dropped_call_is_a_failure_once_it_has_waited_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_from_its_first_poll_on() {
-    for polled in [false, true] {
-        let stack = Stack::new(policy());
+    for (policy, polled) in [(policy(), false), (policy(), true), (policy().slow_calls(S, 1.0), false)] {
+        let stack = Stack::new(policy);
         stack.provider.next(Then::Never);
         let mut cx = Context::from_waker(Waker::noop());
         let mut service = stack.service.clone();
