@@ -139,8 +139,8 @@ pub(crate) struct Lanes {
 impl Lanes {
     /// Lanes that count for nobody, until they are begun.
     pub(crate) fn new(count: usize, rules: &Rules, began: Moment, owner: &Weak<Shared>) -> Self {
-        let lanes: Vec<_> =
-            (0..count).map(|_| free::take().unwrap_or_else(|| Box::leak(Box::new(Lane::new())))).collect();
+        let free = || lock(&FREE).pop();
+        let lanes: Vec<_> = (0..count).map(|_| free().unwrap_or_else(|| Box::leak(Box::new(Lane::new())))).collect();
         for lane in &lanes {
             lane.usual.store(rules.usual().0, Ordering::Relaxed);
             lane.slow_after.store(rules.slow_after.map_or(NEVER, Nanos::cast_signed), Ordering::Relaxed);
@@ -190,36 +190,18 @@ impl Drop for Lanes {
             lane.standing.store(Ticket::NOBODYS.0, Ordering::Release);
             *lock(&lane.owner) = Weak::new();
         }
-        free::put(self.all());
+        lock(&FREE).extend(self.all());
     }
 }
 
 /// Lanes without a circuit: never more than there were circuits at a time.
 #[cfg(not(loom))]
-mod free {
-    use super::{Lane, Mutex, lock};
+static FREE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
 
-    static FREE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
-
-    pub(super) fn take() -> Option<&'static Lane> {
-        lock(&FREE).pop()
-    }
-
-    pub(super) fn put(lanes: &[&'static Lane]) {
-        lock(&FREE).extend(lanes);
-    }
-}
-
-/// What loom makes does not outlive a run of its model.
+// What loom makes does not outlive a run of its model.
 #[cfg(loom)]
-mod free {
-    use super::Lane;
-
-    pub(super) fn take() -> Option<&'static Lane> {
-        None
-    }
-
-    pub(super) fn put(_: &[&'static Lane]) {}
+loom::lazy_static! {
+    static ref FREE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
 }
 
 #[cfg(all(test, not(loom)))]
