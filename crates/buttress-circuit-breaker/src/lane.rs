@@ -99,7 +99,8 @@ impl Lane {
     /// threads write to.
     #[inline]
     pub(crate) fn count(&self, ticket: Ticket) -> bool {
-        let ends = self.ends.load(Ordering::Relaxed);
+        // Acquire: who sees the end of a new bucket sees that the counts of the old one were taken out.
+        let ends = self.ends.load(Ordering::Acquire);
         // Another thread may have begun the next bucket since: then this success came late, and counts there.
         if ends != NEVER && Moment::now() >= Moment(ends) {
             return false;
@@ -175,7 +176,7 @@ impl Lanes {
         let ends = machine.bucket_ends().map_or(NEVER, |ends| began.after(ends).0);
         for lane in self.all() {
             lane.standing.store(standing.0, Ordering::Release);
-            lane.ends.store(ends, Ordering::Relaxed);
+            lane.ends.store(ends, Ordering::Release);
             // The flag has been up since the counts were taken out: there is nothing to lose.
             lane.successes.store(word, Ordering::Release);
         }
