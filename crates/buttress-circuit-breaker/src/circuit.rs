@@ -163,7 +163,7 @@ impl Machine {
         Ticket::of_generation(self.number, self.generation, self.state, self.rules.slow_after.is_some())
     }
 
-    pub(crate) fn bucket(&self) -> u64 {
+    fn bucket(&self) -> u64 {
         self.results.bucket()
     }
 

@@ -53,3 +53,23 @@ fn before(now: Instant, other: Instant) -> Moment {
 fn nanos(time: Duration) -> i64 {
     time.as_secs().cast_signed().wrapping_mul(1_000_000_000).wrapping_add(time.subsec_nanos().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_before_the_other_one_have_their_order() {
+        let other = Instant::now();
+        let [early, late] = [5, 3].map(|seconds| before(other, other + Duration::from_secs(seconds)));
+        assert_eq!((late.since(early), early.since(late)), (2_000_000_000, 0));
+        assert_eq!(early.after(2_000_000_000), late);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_as_the_clock_of_tokio() {
+        let began = Moment::now();
+        tokio::time::advance(Duration::from_millis(1_500)).await;
+        assert_eq!(Moment::now().since(began), 1_500_000_000);
+    }
+}

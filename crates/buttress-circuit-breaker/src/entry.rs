@@ -20,8 +20,9 @@ impl Ticket {
     /// From so many generations or trials on, their numbers begin anew.
     pub(crate) const NUMBERS: u64 = 1 << (CIRCUIT - NUMBER);
 
-    /// So many bits of it, from the last on, are another's only after as many circuits as there are numbers.
-    pub(crate) const LAST: u32 = CIRCUIT;
+    /// So many bits of it, from the last on, are as good as all of them: those of another circuit are the same only if it
+    /// came 2^14 circuits later, or a multiple of that, and the first had gone through as many states more.
+    pub(crate) const LAST: u32 = CIRCUIT + 14;
 
     fn new(circuit: u32, number: u64, state: State, timed: bool) -> Self {
         let timed = if timed { TIMED } else { 0 };
@@ -30,7 +31,7 @@ impl Ticket {
 
     /// If slow calls count, of each it must be known when it began.
     pub(crate) fn of_generation(circuit: u32, generation: u64, state: State, timed: bool) -> Self {
-        // Not all from 0 on: who looks at no more than the last bits tells circuits apart as well.
+        // Not all from 0 on: most circuits stay in their first states, and the last bits have to tell these apart.
         Self::new(circuit, generation.wrapping_add(circuit.into()), state, timed)
     }
 

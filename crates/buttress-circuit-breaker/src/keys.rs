@@ -8,8 +8,8 @@ pub(crate) type FindKey = dyn for<'a> Fn(&'a Parts) -> Option<Cow<'a, str>> + Se
 ///
 /// A request without a key goes by the circuit without a key. When a new key comes and there is no room, circuits that
 /// have been idle for long go first, then the closed ones that were used least recently. An open circuit stays: its
-/// service is still down. If nothing but open ones is left, new keys share the circuit without a key. A circuit takes 4 to
-/// 15 KB, by the number of processors.
+/// service is still down. If nothing but open ones is left, new keys share the circuit without a key. A circuit takes 1 KB
+/// and its window: up to 2 KB of time, or 3 bits for each call.
 ///
 /// # Examples
 ///

@@ -32,7 +32,7 @@ pub(crate) struct Lane {
     ends: AtomicI64,
     usual: AtomicU64,
     /// After how long a call is slow.
-    slow_after: AtomicU64,
+    slow_after: AtomicI64,
     began: AtomicI64,
     owner: Mutex<Weak<Shared>>,
 }
@@ -40,11 +40,10 @@ pub(crate) struct Lane {
 const COUNT: u64 = WATCH - 1;
 const WATCH: u64 = 1 << (TAG - 1);
 
-/// The bits below how the circuit stands, of which there is room for the last.
-const TAG: u32 = 29;
-const _: () = assert!(u64::BITS - TAG >= Ticket::LAST);
+/// The bits below how the circuit stands, of which there is room for the last. A million calls are worth a lock.
+const TAG: u32 = u64::BITS - Ticket::LAST;
 
-/// Of a window that counts calls.
+/// When the bucket of a window of calls ends, and after how long a call is slow where none is.
 const NEVER: i64 = i64::MAX;
 
 #[inline]
@@ -60,7 +59,7 @@ impl Lane {
             successes: AtomicU64::new(WATCH),
             ends: AtomicI64::new(NEVER),
             usual: AtomicU64::new(0),
-            slow_after: AtomicU64::new(0),
+            slow_after: AtomicI64::new(0),
             began: AtomicI64::new(0),
             owner: Mutex::new(Weak::new()),
         }
@@ -80,7 +79,7 @@ impl Lane {
 
     /// Whether a call that took so long is slow.
     #[inline]
-    pub(crate) fn is_slow(&self, time: Nanos) -> bool {
+    pub(crate) fn is_slow(&self, time: i64) -> bool {
         time > self.slow_after.load(Ordering::Relaxed)
     }
 
@@ -100,7 +99,8 @@ impl Lane {
     /// threads write to.
     #[inline]
     pub(crate) fn count(&self, ticket: Ticket) -> bool {
-        let ends = self.ends.load(Ordering::Relaxed);
+        // Acquire: who sees the end of a new bucket sees that the counts of the old one were taken out.
+        let ends = self.ends.load(Ordering::Acquire);
         // Another thread may have begun the next bucket since: then this success came late, and counts there.
         if ends != NEVER && Moment::now() >= Moment(ends) {
             return false;
@@ -140,11 +140,11 @@ pub(crate) struct Lanes {
 impl Lanes {
     /// Lanes that count for nobody, until they are begun.
     pub(crate) fn new(count: usize, rules: &Rules, began: Moment, owner: &Weak<Shared>) -> Self {
-        let lanes: Vec<_> =
-            (0..count).map(|_| free::take().unwrap_or_else(|| Box::leak(Box::new(Lane::new())))).collect();
+        let free = || lock(&FREE).pop();
+        let lanes: Vec<_> = (0..count).map(|_| free().unwrap_or_else(|| Box::leak(Box::new(Lane::new())))).collect();
         for lane in &lanes {
             lane.usual.store(rules.usual().0, Ordering::Relaxed);
-            lane.slow_after.store(rules.slow_after.unwrap_or(Nanos::MAX), Ordering::Relaxed);
+            lane.slow_after.store(rules.slow_after.map_or(NEVER, Nanos::cast_signed), Ordering::Relaxed);
             lane.began.store(began.0, Ordering::Relaxed);
             *lock(&lane.owner) = owner.clone();
         }
@@ -176,7 +176,7 @@ impl Lanes {
         let ends = machine.bucket_ends().map_or(NEVER, |ends| began.after(ends).0);
         for lane in self.all() {
             lane.standing.store(standing.0, Ordering::Release);
-            lane.ends.store(ends, Ordering::Relaxed);
+            lane.ends.store(ends, Ordering::Release);
             // The flag has been up since the counts were taken out: there is nothing to lose.
             lane.successes.store(word, Ordering::Release);
         }
@@ -191,43 +191,46 @@ impl Drop for Lanes {
             lane.standing.store(Ticket::NOBODYS.0, Ordering::Release);
             *lock(&lane.owner) = Weak::new();
         }
-        free::put(self.all());
+        lock(&FREE).extend(self.all());
     }
 }
 
 /// Lanes without a circuit: never more than there were circuits at a time.
 #[cfg(not(loom))]
-mod free {
-    use super::{Lane, Mutex, lock};
+static FREE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
 
-    static FREE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
-
-    pub(super) fn take() -> Option<&'static Lane> {
-        lock(&FREE).pop()
-    }
-
-    pub(super) fn put(lanes: &[&'static Lane]) {
-        lock(&FREE).extend(lanes);
-    }
-}
-
-/// What loom makes does not outlive a run of its model.
+// What loom makes does not outlive a run of its model.
 #[cfg(loom)]
-mod free {
-    use super::Lane;
-
-    pub(super) fn take() -> Option<&'static Lane> {
-        None
-    }
-
-    pub(super) fn put(_: &[&'static Lane]) {}
+loom::lazy_static! {
+    static ref FREE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::{collections::HashSet, ptr};
 
-    use crate::{BreakerLayer, Policy, Window};
+    use super::{COUNT, tag};
+    use crate::{BreakerLayer, Policy, State, Window, entry::Ticket, window::Sample};
+
+    // CBK-7
+    #[test]
+    fn a_lane_takes_no_circuit_for_another_however_often_they_opened() {
+        let ticket = |circuit, generation| Ticket::of_generation(circuit, generation, State::Closed, false);
+        let tags: HashSet<_> = (1..=300).flat_map(|circuit| (0..300).map(move |n| tag(ticket(circuit, n)))).collect();
+        assert_eq!(tags.len(), 300 * 300);
+    }
+
+    #[test]
+    fn a_lane_that_is_full_is_taken_out_and_goes_on() {
+        let layer = BreakerLayer::new("a", Policy::new(Window::calls(10))).unwrap();
+        let circuit = layer.circuit().unwrap();
+        let lane = circuit.lane();
+        let ticket = lane.standing();
+        assert_eq!((0..=COUNT).filter(|_| lane.count(ticket)).count() as u64, COUNT);
+        lane.settle(ticket, Some(Sample::SUCCESS), None);
+        assert!(lane.count(ticket));
+        assert_eq!(circuit.snapshot().calls, 10);
+    }
 
     #[test]
     fn lanes_go_from_one_circuit_to_the_next() {

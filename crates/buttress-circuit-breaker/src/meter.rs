@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Key, Label, Metadata, SharedString, Unit, describe_counter, describe_gauge, with_recorder};
 
-use crate::{EventKind, Origin, State};
+use crate::{EventKind, Origin, State, telemetry::contain};
 
 const CALLS: &str = "buttress_breaker_calls_total";
 const SLOW: &str = "buttress_breaker_slow_calls_total";
@@ -122,7 +122,8 @@ impl Census {
         change(&mut standing);
         for state in State::ALL {
             let key = key(&self.name, CIRCUITS, [("state", state.as_str())]);
-            with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(standing[state.index()] as f64));
+            let set = || with_recorder(|to| to.register_gauge(&key, &METADATA).set(standing[state.index()] as f64));
+            contain(set);
         }
     }
 }

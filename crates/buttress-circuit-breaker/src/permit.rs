@@ -30,7 +30,7 @@ pub(crate) struct Running {
     ticket: Ticket,
 }
 
-/// When a call began, in nanoseconds, above two bits.
+/// When a call began, in nanoseconds, above three bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Start(u64);
 
@@ -38,8 +38,10 @@ pub(crate) struct Start(u64);
 const NO_BODY: u64 = 1;
 /// It is known when it began.
 const TIMED: u64 = 2;
+/// It was polled, and the answer was not there.
+const WAITED: u64 = 4;
 
-const BITS: u32 = 2;
+const BITS: u32 = 3;
 
 impl Start {
     /// A call that needs no lock to be let in, if the circuit is closed.
@@ -73,16 +75,17 @@ impl Start {
         self.0 & bit != 0
     }
 
-    /// How long it has lasted: true of every call that takes less than a hundred years.
+    /// How long it has lasted: true of every call that takes less than thirty years. It is less than nothing if the clock
+    /// went back, as it does where a test has paused it.
     #[inline]
-    fn lasted(self, now: Nanos) -> Nanos {
+    fn lasted(self, now: Nanos) -> i64 {
         let began = self.0 >> BITS << BITS;
-        if self.is(TIMED) { (now << BITS).wrapping_sub(began) >> BITS } else { 0 }
+        if self.is(TIMED) { (now << BITS).wrapping_sub(began).cast_signed() >> BITS } else { 0 }
     }
 
     #[inline]
     fn is_slow(self, lane: &Lane, now: Nanos) -> bool {
-        lane.is_slow(self.lasted(now))
+        self.is(TIMED) && lane.is_slow(self.lasted(now))
     }
 }
 
@@ -144,6 +147,7 @@ impl Permit {
         if let Some(lane) = self.lane.filter(|_| usual.is(Usual::CANCELLED) && !self.start.is(TIMED)) {
             self.start = self.start.at(lane.now());
         }
+        self.start.0 |= WAITED;
         self
     }
 
@@ -233,7 +237,8 @@ fn panicked(lane: &Lane, ticket: Ticket) {
 fn dropped(lane: &Lane, ticket: Ticket, start: Start) {
     let Some(circuit) = lane.circuit(ticket) else { return };
     let now = lane.now();
-    let failed = circuit.rules().cancelled_after.is_some_and(|after| start.lasted(now) >= after);
+    let waited = if start.is(WAITED) { start.lasted(now).max(0).cast_unsigned() } else { 0 };
+    let failed = circuit.rules().cancelled_after.is_some_and(|after| waited >= after);
     let slow = start.is_slow(lane, now);
     circuit.settle(ticket, failed.then_some(Sample { failed, slow, local: true }), Some(now));
 }

@@ -36,12 +36,12 @@ use crate::{
 /// inner `call` while the circuit is closed is counted when this service is dropped or used again.
 pub struct Breaker<S, C> {
     inner: S,
+    /// The call that is being made. If it panics before there is a future, it stays here: to have it elsewhere, to be
+    /// dropped at once, would cost a copy of every future. Dropped before the circuit, which is to be told.
+    calling: Running,
     source: Source,
     classify: C,
     ready: Ready,
-    /// The call that is being made. If it panics before there is a future, it stays here: to have it elsewhere, to be
-    /// dropped at once, would cost a copy of every future.
-    calling: Running,
 }
 
 /// Whether a service is ready for its next call.
@@ -56,7 +56,7 @@ enum Ready {
 
 impl<S, C> Breaker<S, C> {
     pub(crate) fn new(inner: S, source: Source, classify: C) -> Self {
-        Self { inner, source, classify, ready: Ready::No, calling: Running::default() }
+        Self { inner, calling: Running::default(), source, classify, ready: Ready::No }
     }
 
     /// If the last call panicked, and somebody has caught that, it is here still.
@@ -181,7 +181,7 @@ impl<S: Clone, C: Clone> Clone for Breaker<S, C> {
 
 impl<S: fmt::Debug, C> fmt::Debug for Breaker<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, source, classify: _, ready, calling: _ } = self;
+        let Self { inner, calling: _, source, classify: _, ready } = self;
         f.debug_struct("Breaker").field("inner", inner).field("source", source).field("ready", ready).finish()
     }
 }

@@ -57,7 +57,7 @@ impl Shared {
         })
     }
 
-    pub(crate) fn rules(&self) -> &Arc<Rules> {
+    pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
 

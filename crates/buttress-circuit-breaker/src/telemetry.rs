@@ -78,7 +78,7 @@ impl Telemetry {
 }
 
 /// Runs what must not harm the call, even if it panics.
-fn contain(run: impl FnOnce()) {
+pub(crate) fn contain(run: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(run)));
 }
 

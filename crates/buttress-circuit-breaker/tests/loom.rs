@@ -189,3 +189,29 @@ fn a_circuit_may_end_beside_the_result_of_a_call() {
         });
     }
 }
+
+// CBK-7: its lanes go to another, which stands as the first did.
+#[test]
+fn a_result_of_a_circuit_that_is_gone_is_never_that_of_the_next() {
+    for status in [200, 500] {
+        loom::model(move || {
+            let layer = BreakerLayer::new("a", policy()).unwrap();
+            let mut service = layer.layer(service_fn(move |_: Request<()>| -> Ready<Result<Answer, Infallible>> {
+                ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
+            }));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut cx).is_ready());
+            let mut began = Box::pin(service.call(Request::new(())));
+            drop(service);
+            let ending = thread::spawn(move || {
+                assert!(began.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+            });
+            drop(layer);
+            let next = BreakerLayer::new("b", policy()).unwrap();
+            call(&next, 200);
+            ending.join().unwrap();
+            let seen = next.circuit().unwrap().snapshot();
+            assert_eq!((seen.calls, seen.failures), (1, 0));
+        });
+    }
+}

@@ -10,10 +10,10 @@ use std::{
 use buttress_circuit_breaker::{BreakerLayer, Cancelled, Policy, State};
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::advance;
+use tokio::{runtime::Builder, time::advance};
 use tower::{Layer, Service, service_fn};
 
-use crate::common::{Broken, S, Script, Stack, Step, Then, policy, script};
+use crate::common::{Broken, S, Script, Stack, Step, Then, policy, script, status};
 
 /// Answers at the third poll.
 async fn third() -> Result<Response<Script>, Broken> {
@@ -89,8 +89,8 @@ async fn a_dropped_call_is_a_failure_once_it_has_waited_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_from_its_first_poll_on() {
-    for polled in [false, true] {
-        let stack = Stack::new(policy());
+    for (policy, polled) in [(policy(), false), (policy(), true), (policy().slow_calls(S, 1.0), false)] {
+        let stack = Stack::new(policy);
         stack.provider.next(Then::Never);
         let mut cx = Context::from_waker(Waker::noop());
         let mut service = stack.service.clone();
@@ -122,6 +122,22 @@ async fn a_slow_call_that_is_dropped_and_counts_is_slow() {
     drop(stack.start());
     let snapshot = stack.circuit().snapshot();
     assert_eq!((snapshot.failures, snapshot.slow_calls), (2, 1));
+}
+
+// Where a test has paused the clock, those outside of it are behind.
+#[test]
+fn a_call_that_ends_before_it_began_took_no_time() {
+    let paused = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let stack = Stack::new(policy().slow_calls(S, 1.0));
+    let calls = paused().block_on(async {
+        advance(3_600 * S).await;
+        [stack.start(), stack.start()]
+    });
+    let [dropped, ended] = calls;
+    drop(dropped);
+    paused().block_on(ended.end(status(200))).unwrap();
+    let snapshot = stack.circuit().snapshot();
+    assert_eq!((snapshot.calls, snapshot.failures, snapshot.slow_calls), (1, 0, 0));
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use buttress_circuit_breaker::{BreakerLayer, Keys, Policy, State, Window};
+use http::Request;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::time::advance;
+use tower::{Layer, ServiceExt};
 
-use crate::common::{S, Stack, Then, policy, status};
+use crate::common::{Provider, S, Stack, Then, policy, status};
 
 fn values(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let all = snapshotter.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
@@ -110,10 +113,6 @@ async fn a_recorder_that_comes_late_knows_the_states_from_the_next_snapshot_on()
 
 #[tokio::test(start_paused = true)]
 async fn keys_are_no_labels() {
-    use crate::common::Provider;
-    use http::Request;
-    use tower::{Layer, ServiceExt};
-
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let _guard = metrics::set_default_local_recorder(&recorder);
@@ -127,4 +126,42 @@ async fn keys_are_no_labels() {
     assert_eq!(found["buttress_breaker_calls_total breaker=hooks outcome=failure origin=local"], 50.0);
     assert_eq!(found["buttress_breaker_circuits breaker=hooks state=closed"], 51.0);
     assert_eq!(found.len(), 2);
+}
+
+/// Panics whatever it is told.
+struct Broke;
+
+impl Recorder for Broke {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        panic!("of the recorder")
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        panic!("of the recorder")
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("of the recorder")
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_panics_costs_no_call_and_no_circuit() {
+    let _guard = metrics::set_default_local_recorder(&Broke);
+    let layer = BreakerLayer::keyed("a", policy(), Keys::hosts().at_most(1)).unwrap();
+    // Each makes room for the next.
+    for host in ["a.example", "b.example"] {
+        for then in [status(200), status(500)] {
+            let provider = Provider::default();
+            let request = Request::get(format!("https://{host}/")).body(()).unwrap();
+            assert!(layer.layer(provider.next(then).clone()).oneshot(request).await.is_ok());
+        }
+        assert_eq!(layer.circuits().get(host).unwrap().snapshot().failures, 1);
+    }
 }

@@ -8,12 +8,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use buttress_circuit_breaker::{BreakerLayer, Classify, Keys, Policy, State, Verdict};
+use buttress_circuit_breaker::{BreakerLayer, Classify, EventKind, Keys, Origin, Policy, State, Verdict};
 use http::{Request, Response};
 use tokio::time::advance;
 use tower::{Layer, Service, service_fn};
 
-use crate::common::{Broken, Provider, S, Script, Stack, Step, Then, drain, policy, poll, script, status};
+use crate::common::{Broken, Provider, S, Script, Stack, Step, Then, Told, drain, policy, poll, script, status};
 
 fn is_ready<T: Service<Request<()>>>(service: &mut T) -> bool {
     service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
@@ -112,6 +112,16 @@ async fn a_call_that_panics_is_a_failure_once_its_service_is_dropped_or_used_aga
     // Without a question whether it is ready: a broken promise.
     drop(service.call(Request::new(())));
     assert_eq!(counted(&stack), (1, 1));
+}
+
+#[tokio::test]
+async fn a_call_that_panics_is_told_by_the_last_who_holds_its_circuit() {
+    let told = Told::default();
+    let (stack, service) = panicked(told.by(policy()));
+    drop(stack);
+    assert_eq!(told.take(), []);
+    drop(service);
+    assert_eq!(told.take(), [EventKind::Failure { origin: Origin::Local, slow: false }]);
 }
 
 #[tokio::test(start_paused = true)]
