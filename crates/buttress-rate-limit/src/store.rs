@@ -1,4 +1,4 @@
-use std::{error::Error, time::Duration};
+use std::{error::Error, iter, time::Duration};
 
 use crate::{Key, Quota, Standing, gcra};
 
@@ -49,6 +49,7 @@ pub enum Reply<F: Future> {
 /// What a request asks of a store: of each limit one thing, in order.
 #[derive(Debug)]
 pub struct Asks<'a, L> {
+    /// The first `len` are asked. The one behind them may be of a limit that found no key.
     list: [Option<Ask<'a, L>>; MOST_LIMITS],
     len: usize,
 }
@@ -100,9 +101,29 @@ impl<'a, L> Asks<'a, L> {
     /// When there are [`MOST_LIMITS`] already.
     #[inline]
     pub fn push(&mut self, limit: &'a L, key: Key<'a>, quota: Quota, act: Act) {
-        let place = self.list.get_mut(self.len).expect("no request has more limits than MOST_LIMITS");
-        *place = Some(Ask { limit, key, quota, act });
+        self.place(limit, key, quota, act);
         self.len += 1;
+    }
+
+    /// Writes one to the next place, and does not count it yet.
+    #[inline]
+    fn place(&mut self, limit: &'a L, key: Key<'a>, quota: Quota, act: Act) -> &mut Ask<'a, L> {
+        let place = self.list.get_mut(self.len).expect("no request has more limits than MOST_LIMITS");
+        place.insert(Ask { limit, key, quota, act })
+    }
+
+    /// Adds one if `find` finds its key, and writes it.
+    #[inline]
+    pub(crate) fn push_found<E>(
+        &mut self,
+        limit: &'a L,
+        quota: Quota,
+        act: Act,
+        find: impl FnOnce(&mut Key<'a>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let found = find(&mut self.place(limit, Key::EVERYBODY, quota, act).key)?;
+        self.len += usize::from(found);
+        Ok(())
     }
 
     /// How many there are.
@@ -129,7 +150,7 @@ impl<'a, L> Asks<'a, L> {
         self.list[i].as_ref().expect("the first `len` places are taken")
     }
 
-    /// All of them, and then nothing.
+    /// All of them, and then others that are not asked.
     #[inline]
     pub(crate) fn list(&self) -> &[Option<Ask<'a, L>>; MOST_LIMITS] {
         &self.list
@@ -189,6 +210,17 @@ impl Decision {
     #[inline]
     pub fn fits(&self, ask: usize) -> bool {
         ask >= usize::from(self.len) || self.misfits & 1 << ask == 0
+    }
+
+    /// Which asks do not fit.
+    #[inline]
+    pub(crate) fn misfits(&self) -> impl Iterator<Item = usize> {
+        let mut left = self.misfits;
+        iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as usize);
+            left &= left.wrapping_sub(1);
+            next
+        })
     }
 
     #[inline]
