@@ -107,6 +107,7 @@ impl<St: RateStore> Core<St> {
                 Ok(outcome) => outcome?,
                 Err(_) => {
                     let limit = &self.limits[next - 1].limit;
+                    gathered.asks.forget_half();
                     telemetry::panicked(limit);
                     gathered.failed |= limit.failure == Failure::Closed;
                 }

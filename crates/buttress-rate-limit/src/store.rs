@@ -49,7 +49,6 @@ pub enum Reply<F: Future> {
 /// What a request asks of a store: of each limit one thing, in order.
 #[derive(Debug)]
 pub struct Asks<'a, L> {
-    /// The first `len` are asked. The one behind them may be of a limit that found no key.
     list: [Option<Ask<'a, L>>; MOST_LIMITS],
     len: usize,
 }
@@ -121,9 +120,19 @@ impl<'a, L> Asks<'a, L> {
         act: Act,
         find: impl FnOnce(&mut Key<'a>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let found = find(&mut self.place(limit, Key::EVERYBODY, quota, act).key)?;
-        self.len += usize::from(found);
+        if find(&mut self.place(limit, Key::EVERYBODY, quota, act).key)? {
+            self.len += 1;
+        } else {
+            self.forget_half();
+        }
         Ok(())
+    }
+
+    /// Forgets one whose key was not found, since there is none or it panicked.
+    pub(crate) fn forget_half(&mut self) {
+        if let Some(place) = self.list.get_mut(self.len) {
+            *place = None;
+        }
     }
 
     /// How many there are.
@@ -150,7 +159,7 @@ impl<'a, L> Asks<'a, L> {
         self.list[i].as_ref().expect("the first `len` places are taken")
     }
 
-    /// All of them, and then others that are not asked.
+    /// All of them, and then nothing.
     #[inline]
     pub(crate) fn list(&self) -> &[Option<Ask<'a, L>>; MOST_LIMITS] {
         &self.list
