@@ -43,8 +43,8 @@ pub trait KeyBy: Send + Sync + 'static {
 
 /// A [`KeyBy`] as limits keep it.
 pub(crate) trait FindKey: Send + Sync {
-    /// Writes the key to where it is to be, and says whether there is one. To move a key that was written just now takes
-    /// longer than to find it.
+    /// Writes the key to where it is to be, and says whether there is one. To move it would be to wait for what was
+    /// written just now.
     fn find<'a>(&self, head: &Head<'a>, place: &mut Key<'a>) -> Result<bool, NoKey>;
 }
 
