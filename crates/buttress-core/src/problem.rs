@@ -1,10 +1,9 @@
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    Extensions, HeaderMap, HeaderValue, Response, StatusCode,
+    Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
-    request::Parts,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -236,11 +235,12 @@ impl Problem {
     #[must_use]
     pub fn into_response<B>(self, correlation_id: Option<&CorrelationId>) -> Response<Body<B>> {
         let text = self.to_problem_json(correlation_id);
-        self.respond(text, HeaderMap::new(), Extensions::new())
+        self.respond(text, &mut HeaderMap::new(), Extensions::new())
     }
 
-    /// The same in place of what would have answered this request, of whose head nothing is needed any more: the answer
-    /// takes over the memory of its header fields and extensions, but nothing that was in them, and the correlation id.
+    /// The same in place of what would have answered this request, whose head is needed no more: the answer takes its
+    /// header fields and extensions away, for their memory. Nothing that was in them is in the answer, but for the
+    /// correlation id.
     ///
     /// # Examples
     ///
@@ -250,31 +250,33 @@ impl Problem {
     ///
     /// const CLOSED: ProblemCode = ProblemCode::new("closed");
     ///
-    /// let (head, _) = Request::new("a body").into_parts();
-    /// let response: Response<Body<String>> = Problem::new(StatusCode::FORBIDDEN, CLOSED, "closed").answer(head);
+    /// let mut request = Request::new("a body");
+    /// let response: Response<Body<String>> = Problem::new(StatusCode::FORBIDDEN, CLOSED, "closed").answer(&mut request);
     /// assert_eq!(response.headers()["content-type"], "application/problem+json");
     /// ```
     #[must_use]
-    pub fn answer<B>(self, mut request: Parts) -> Response<Body<B>> {
-        let text = self.to_problem_json(request.extensions.get());
-        request.headers.clear();
-        request.extensions.clear();
-        self.respond(text, request.headers, request.extensions)
+    pub fn answer<B>(self, request: &mut Request<impl Sized>) -> Response<Body<B>> {
+        let text = self.to_problem_json(request.extensions().get());
+        request.headers_mut().clear();
+        request.extensions_mut().clear();
+        let extensions = mem::take(request.extensions_mut());
+        self.respond(text, request.headers_mut(), extensions)
     }
 
-    /// With empty headers and extensions.
-    fn respond<B>(self, text: Bytes, headers: HeaderMap, extensions: Extensions) -> Response<Body<B>> {
-        let mut response = Response::new(Body::full(text));
-        *response.status_mut() = self.status();
-        *response.headers_mut() = headers;
-        *response.extensions_mut() = extensions;
-        let headers = response.headers_mut();
+    /// With headers and extensions that are empty.
+    fn respond<B>(self, text: Bytes, headers: &mut HeaderMap, mut extensions: Extensions) -> Response<Body<B>> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(delay) = self.retry_after {
             headers.insert(RETRY_AFTER, RetryAfter::header_value(delay));
         }
-        response.extensions_mut().insert(self);
-        response
+        let status = self.status();
+        extensions.insert(self);
+        // Put together of what is done: an answer that changes once more is moved once more.
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.status = status;
+        mem::swap(&mut head.headers, headers);
+        head.extensions = extensions;
+        Response::from_parts(head, Body::full(text))
     }
 }
 
@@ -448,7 +450,7 @@ mod tests {
         request.headers_mut().insert("cookie", HeaderValue::from_static("secret"));
         request.extensions_mut().insert(id.clone());
         let problem = Problem::new(StatusCode::CONFLICT, CODE, "no").retry_after(Duration::from_secs(1));
-        let answer = problem.clone().answer::<String>(request.into_parts().0);
+        let answer = problem.clone().answer::<String>(&mut request);
         let expected = problem.into_response::<()>(Some(&id));
         assert_eq!((answer.status(), answer.headers()), (expected.status(), expected.headers()));
         assert_eq!(answer.extensions().len(), 1);

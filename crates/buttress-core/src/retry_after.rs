@@ -79,12 +79,13 @@ static PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728
                       40414243444546474849505152535455565758596061626364656667686970717273747576777879\
                       8081828384858687888990919293949596979899";
 
-/// As a rule waits are short, and take no memory.
+/// As a rule waits are short, and take no memory. A longer one is a text, since a number becomes a value in two pieces of
+/// memory.
 fn written(seconds: u64) -> HeaderValue {
     match seconds {
         0..10 => HeaderValue::from_static(&PAIRS[2 * seconds as usize + 1..][..1]),
         10..100 => HeaderValue::from_static(&PAIRS[2 * seconds as usize..][..2]),
-        _ => HeaderValue::from(seconds),
+        _ => HeaderValue::try_from(seconds.to_string()).expect("digits are ASCII"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, RateStore, Wait,
+    Decision, Fields, MOST_LIMITS, RateStore,
     fields::{Left, Told, Written},
     gather::{Term, Terms},
     judge::Judge,
@@ -26,15 +26,14 @@ impl<St: RateStore> Judge<'_, St> {
         terms: &(impl Terms + ?Sized),
         key: impl Fn(usize) -> Option<OwnedKey>,
         places: &[Told],
-        head: &Head<'_>,
     ) -> Result<Written, Refusal> {
         match outcome {
-            Ok(decision) => self.conclude(&decision, terms, places, head),
+            Ok(decision) => self.conclude(&decision, terms, places),
             Err(why) => {
                 telemetry::undecided(&why);
                 match self.core.without_store(terms, key) {
-                    Some((terms, decision)) => self.conclude(&decision, &terms[..], places, head),
-                    None => Err(self.refusal(Why::Store, Written::default(), head)),
+                    Some((terms, decision)) => self.conclude(&decision, &terms[..], places),
+                    None => Err(Refusal { why: Why::Store, written: Written::default() }),
                 }
             }
         }
@@ -46,7 +45,6 @@ impl<St: RateStore> Judge<'_, St> {
         decision: &Decision,
         terms: &(impl Terms + ?Sized),
         places: &[Told],
-        head: &Head<'_>,
     ) -> Result<Written, Refusal> {
         let found = Found::of(decision, terms);
         if found.shadow != Which::NONE {
@@ -56,10 +54,10 @@ impl<St: RateStore> Judge<'_, St> {
         if decision.granted() {
             return Ok(written);
         }
-        let wait = (!found.never).then(|| self.with_jitter(found.wait));
+        let wait = (!found.never).then(|| self.with_jitter(Duration::from_nanos(found.wait)));
         self.core.tell(found.violated, false, wait, self.settings);
         let why = wait.map_or(Why::Never(found.violated), |wait| Why::Limits(found.violated, wait));
-        Err(self.refusal(why, written, head))
+        Err(Refusal { why, written })
     }
 
     /// The fields of an answer: of rates first, then of places.
@@ -69,8 +67,8 @@ impl<St: RateStore> Judge<'_, St> {
             (Fields::None, _) => Written::default(),
             // As many terms as limits: one of each, in their order.
             (Fields::Draft, Some(policy)) if terms.len() == self.core.limits.len() && terms.len() <= FEW => {
-                let limits = self.core.limits.iter().enumerate().rev();
-                let told = limits.map(|(i, armed)| (&armed.name, left(decision, i, terms.term(i))));
+                let told =
+                    (0..terms.len()).rev().map(|i| (&self.core.limits[i].name, left(decision, i, terms.term(i))));
                 Written::few(policy.clone(), told)
             }
             _ => self.write_all(decision, terms, places),
@@ -106,7 +104,8 @@ impl<St: RateStore> Judge<'_, St> {
 #[inline(always)]
 fn left(decision: &Decision, i: usize, term: Term) -> Left {
     let standing = decision.standing(i, term.quota);
-    Left::of(&standing, if decision.fits(i) { Wait::No } else { standing.wait(term.cost) })
+    let wait = || standing.wait_nanos(term.cost).filter(|wait| *wait > 0);
+    Left::of(&standing, if decision.fits(i) { None } else { wait() })
 }
 
 /// What does not fit.
@@ -114,8 +113,8 @@ fn left(decision: &Decision, i: usize, term: Term) -> Left {
 struct Found {
     violated: Which,
     shadow: Which,
-    /// The longest.
-    wait: Duration,
+    /// The longest, in nanoseconds.
+    wait: u64,
     /// Whether no wait helps.
     never: bool,
 }
@@ -123,23 +122,23 @@ struct Found {
 impl Found {
     fn of(decision: &Decision, terms: &(impl Terms + ?Sized)) -> Self {
         let mut found = Self::default();
-        for (i, term) in terms.iter().enumerate().filter(|(i, _)| !decision.fits(*i)) {
-            found.add(term, decision.standing(i, term.quota).wait(term.cost));
+        // A store elsewhere may have told of more.
+        for i in decision.misfits().take_while(|i| *i < terms.len()) {
+            let term = terms.term(i);
+            found.add(term, decision.standing(i, term.quota).wait_nanos(term.cost));
         }
         found
     }
 
-    fn add(&mut self, term: Term, wait: Wait) {
+    /// No wait at all is one that has passed since the store looked.
+    #[inline]
+    fn add(&mut self, term: Term, wait: Option<u64>) {
         if !term.enforced {
             self.shadow.add(usize::from(term.index));
             return;
         }
         self.violated.add(usize::from(term.index));
-        match wait {
-            Wait::Never => self.never = true,
-            Wait::For(time) => self.wait = self.wait.max(time),
-            // It has come back since the store looked.
-            Wait::No => {}
-        }
+        self.never |= wait.is_none();
+        self.wait = self.wait.max(wait.unwrap_or(0));
     }
 }

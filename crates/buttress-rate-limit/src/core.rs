@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::HeaderValue;
 
 use crate::{
-    Failure, InvalidLimits, Limit, MemoryStore, Quota, RateStore, Standing, Table, Wait,
+    Failure, InvalidLimits, Limit, MemoryStore, Quota, RateStore, Standing, Table,
     fields::{self, Left, Told},
     hash::Hasher,
     key::Key,
@@ -84,7 +84,7 @@ fn policy<L>(limits: &[Armed<L>]) -> Option<HeaderValue> {
         match &limit.kind {
             Kind::Rate(rate) => {
                 let quota = *rate.fixed()?;
-                rates.push(Told::rate(limit.name, quota, Left::of(&Standing::of(quota, 0), Wait::No)));
+                rates.push(Told::rate(limit.name, quota, Left::of(&Standing::of(quota, 0), None)));
             }
             Kind::Concurrent(concurrent) => places.push(Told::concurrent(limit.name, concurrent.most, 0)),
         }

@@ -1,11 +1,9 @@
 //! `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers-10 writes them, and the trio from before.
 
-use std::time::Duration;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
-    MOST_LIMITS, Quota, Standing, Wait,
+    MOST_LIMITS, Quota, Standing,
     value::{FEW, Name, value},
 };
 
@@ -72,23 +70,15 @@ impl Told {
 }
 
 impl Left {
-    /// `wait` is what a refused request is told, so that the field says no other time (RLM-7).
+    /// `wait` is what a refused request is told, in nanoseconds, so that the field says no other time (RLM-7).
     #[inline]
-    pub(crate) fn of(standing: &Standing, wait: Wait) -> Self {
-        let more_in = match wait {
-            Wait::For(wait) => seconds(wait),
-            Wait::No | Wait::Never => standing.next_nanos().div_ceil(SECOND),
-        };
-        Self { remaining: u64::from(standing.remaining()), more_in }
+    pub(crate) fn of(standing: &Standing, wait: Option<u64>) -> Self {
+        let (remaining, next) = standing.left();
+        Self { remaining, more_in: wait.unwrap_or(next).div_ceil(SECOND) }
     }
 }
 
 const SECOND: u64 = 1_000_000_000;
-
-/// Whole seconds, rounded up.
-fn seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
 
 impl Written {
     /// `known` is the policy of these limits, if it was written before.
@@ -117,6 +107,11 @@ impl Written {
             }
         });
         Self { draft: Some((policy, state)), legacy: None }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.draft.is_none() && self.legacy.is_none()
     }
 
     /// Adds to what is there, from another layer for instance: the fields are lists.
@@ -169,12 +164,14 @@ fn legacy(told: &[Told]) -> [HeaderValue; 3] {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::value::LONGEST_NAME;
 
     fn told(name: &'static str, quota: &str, debt: Duration) -> Told {
         let quota = quota.parse().unwrap();
-        Told::rate(name, quota, Left::of(&Standing::new(quota, debt), Wait::No))
+        Told::rate(name, quota, Left::of(&Standing::new(quota, debt), None))
     }
 
     fn written(fields: Fields, list: &[Told]) -> Vec<(String, String)> {

@@ -15,9 +15,9 @@ use tower_service::Service;
 use crate::{
     Answer, RateStore, Reply, ResponseBody, Tab,
     core::Core,
+    fields::Written,
     gather::Places,
     judge::{Pass, Pending},
-    refusal::Refusal,
     settings::Settings,
     telemetry,
     undecided::Undecided,
@@ -38,7 +38,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, ReqB, St>,
-        // What goes with the answer of the inner service, if anything does.
+        // What goes with the answer, if anything does.
         pass: Option<Pass<St>>,
     }
 }
@@ -67,10 +67,11 @@ where
         Self { state: State::Called { future }, pass }
     }
 
-    /// In place of the inner service: nothing of the request is left.
-    pub(crate) fn refused(refusal: Refusal, request: Request<ReqB>) -> Self {
-        let (head, _) = request.into_parts();
-        Self { state: State::Refused { answer: Some(refusal.answer(head)) }, pass: None }
+    /// In place of the inner service.
+    #[inline]
+    pub(crate) fn refused(answer: Response<Body<Infallible>>, written: Written) -> Self {
+        let pass = (!written.is_empty()).then(|| Pass { written, places: None, tab: None });
+        Self { state: State::Refused { answer: Some(answer) }, pass }
     }
 
     pub(crate) fn waiting(
@@ -122,8 +123,13 @@ where
     #[inline(never)]
     fn poll_rarely(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<<Self as Future>::Output> {
         loop {
-            let next = match self.as_mut().project().state.project() {
+            let this = self.as_mut().project();
+            let next = match this.state.project() {
                 StateProj::Refused { answer } => {
+                    // Where it is, since it is long.
+                    if let (Some(answer), Some(pass)) = (answer.as_mut(), this.pass.take()) {
+                        pass.written.write(answer.headers_mut());
+                    }
                     let answer = answer.take().expect("polled after completion");
                     return Poll::Ready(Ok(answer.map(ResponseBody::refused)));
                 }

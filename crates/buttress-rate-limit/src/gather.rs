@@ -107,6 +107,7 @@ impl<St: RateStore> Core<St> {
                 Ok(outcome) => outcome?,
                 Err(_) => {
                     let limit = &self.limits[next - 1].limit;
+                    gathered.asks.forget_half();
                     telemetry::panicked(limit);
                     gathered.failed |= limit.failure == Failure::Closed;
                 }
@@ -124,13 +125,9 @@ impl<St: RateStore> Core<St> {
         gathered: &mut Gathered<'a, St::Limit>,
     ) -> Result<(), NoKey> {
         let Some(quota) = &armed.plain else { return self.ask_in_full(index, head, gathered) };
-        // By reference, since a key is long.
-        match &armed.limit.key.key(head) {
-            Ok(Some(key)) => gathered.push(index, &armed.buckets, *key, *quota, Act::Take { cost: 1, enforced: true }),
-            Ok(None) => {}
-            Err(error) => return Err(*error),
-        }
-        Ok(())
+        gathered.index[gathered.asks.len()] = place(index);
+        let act = Act::Take { cost: 1, enforced: true };
+        gathered.asks.push_found(&armed.buckets, *quota, act, |key| armed.limit.key.find(head, key))
     }
 
     #[inline(never)]
@@ -144,12 +141,11 @@ impl<St: RateStore> Core<St> {
         if limit.only_for.as_ref().is_some_and(|pick| !pick(head)) {
             return Ok(());
         }
-        let found = limit.key.key(head);
-        match (&found, &limit.kind) {
-            (Ok(Some(key)), Kind::Rate(rate)) => self.ask_rate(index, rate, key, head, gathered),
-            (Ok(Some(key)), Kind::Concurrent(concurrent)) => self.enter(index, concurrent, key, head, gathered),
-            (Ok(None), _) => {}
-            (Err(error), _) => return Err(*error),
+        let mut key = Key::EVERYBODY;
+        match (limit.key.find(head, &mut key)?, &limit.kind) {
+            (true, Kind::Rate(rate)) => self.ask_rate(index, rate, &key, head, gathered),
+            (true, Kind::Concurrent(concurrent)) => self.enter(index, concurrent, &key, head, gathered),
+            (false, _) => {}
         }
         Ok(())
     }
@@ -174,7 +170,8 @@ impl<St: RateStore> Core<St> {
         };
         let armed = &self.limits[index];
         let act = Act::Take { cost, enforced: self.is_enforced(&armed.limit, key) };
-        gathered.push(index, &armed.buckets, *key, *quota, act);
+        gathered.index[gathered.asks.len()] = place(index);
+        gathered.asks.push(&armed.buckets, *key, *quota, act);
     }
 
     /// Takes a place of a concurrency limit, or notes that there is none.
@@ -203,17 +200,15 @@ impl<St: RateStore> Core<St> {
     }
 }
 
-impl<'a, L> Gathered<'a, L> {
+#[expect(clippy::cast_possible_truncation, reason = "there are at most MOST_LIMITS")]
+fn place(index: usize) -> u8 {
+    index as u8
+}
+
+impl<L> Gathered<'_, L> {
     #[inline]
     pub(crate) fn new() -> Self {
         Self { asks: Asks::new(), index: [0; MOST_LIMITS], places: None, failed: false }
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "there are at most MOST_LIMITS")]
-    fn push(&mut self, index: usize, buckets: &'a L, key: Key<'a>, quota: Quota, act: Act) {
-        self.index[self.asks.len()] = index as u8;
-        self.asks.push(buckets, key, quota, act);
     }
 
     /// The asks without their keys, and how many there are.

@@ -94,10 +94,8 @@ impl Standing {
 
     /// Whole units that are there.
     #[must_use]
-    #[inline]
     pub fn remaining(&self) -> u32 {
-        let left = self.quota.full().saturating_sub(self.debt) / self.quota.step();
-        u32::try_from(left).expect("a bucket holds no more than its burst")
+        u32::try_from(self.left().0).expect("a bucket holds no more than its burst")
     }
 
     /// The time until it is full again.
@@ -109,28 +107,35 @@ impl Standing {
     /// The time until one more unit is there than [`remaining`](Self::remaining) says; zero if it is full.
     #[must_use]
     pub fn next_in(&self) -> Duration {
-        Duration::from_nanos(self.next_nanos())
+        Duration::from_nanos(self.left().1)
     }
 
+    /// Whole units that are there, and the nanoseconds until there is one more: to divide once tells both.
     #[inline]
-    pub(crate) fn next_nanos(&self) -> u64 {
+    pub(crate) fn left(&self) -> (u64, u64) {
         let (full, step) = (self.quota.full(), self.quota.step());
+        let level = full.saturating_sub(self.debt);
+        let units = level / step;
         // Below the bottom, that takes its time as well.
-        (step - full.saturating_sub(self.debt) % step).min(self.debt) + self.debt.saturating_sub(full)
+        (units, (step - (level - units * step)).min(self.debt) + self.debt.saturating_sub(full))
     }
 
     /// How long to wait for so many units. None are always there.
     #[must_use]
     pub fn wait(&self, cost: u32) -> Wait {
+        match self.wait_nanos(cost) {
+            None => Wait::Never,
+            Some(0) => Wait::No,
+            Some(nanos) => Wait::For(Duration::from_nanos(nanos)),
+        }
+    }
+
+    /// The same in nanoseconds; `None` is never.
+    #[inline]
+    pub(crate) fn wait_nanos(&self, cost: u32) -> Option<u64> {
         let price = self.quota.step().saturating_mul(u64::from(cost));
-        if price > self.quota.full() {
-            return Wait::Never;
-        }
-        match self.debt.saturating_add(price).saturating_sub(self.quota.full()) {
-            0 => Wait::No,
-            _ if cost == 0 => Wait::No,
-            nanos => Wait::For(Duration::from_nanos(nanos)),
-        }
+        let wait = self.debt.saturating_add(price).saturating_sub(self.quota.full());
+        (price <= self.quota.full()).then_some(if cost == 0 { 0 } else { wait })
     }
 }
 

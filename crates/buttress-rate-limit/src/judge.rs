@@ -70,16 +70,16 @@ impl<St: RateStore> Judge<'_, St> {
         }
         let mut gathered = Gathered::new();
         if let Err(error) = self.core.gather(head, &mut gathered) {
-            return self.without_key(error, head);
+            return without_key(error);
         }
-        if let Some(refusal) = self.without_asking(&gathered, head) {
+        if let Some(refusal) = self.without_asking(&gathered) {
             return refusal;
         }
         // The store is spared questions about nothing.
         if gathered.asks.is_empty() {
             let nothing = Decision::new(true);
             return if self.keeps_tab() {
-                self.tell(Ok(nothing), &mut gathered, head)
+                self.tell(Ok(nothing), &mut gathered)
             } else {
                 self.pass_with(&nothing, &mut gathered)
             };
@@ -89,22 +89,17 @@ impl<St: RateStore> Judge<'_, St> {
         let _ = catch_unwind(AssertUnwindSafe(|| reply = Some(self.core.store.decide(&gathered.asks))));
         match &reply {
             Some(Reply::Now(Ok(decision))) if self.is_simple(decision) => self.pass_with(decision, &mut gathered),
-            _ => self.answer(reply, &mut gathered, head),
+            _ => self.answer(reply, &mut gathered),
         }
     }
 
     /// What the store said, if it did not panic, in full.
     #[inline(never)]
-    fn answer(
-        &self,
-        reply: Option<Reply<St::Deciding>>,
-        gathered: &mut Gathered<'_, St::Limit>,
-        head: &Head<'_>,
-    ) -> Verdict<St> {
+    fn answer(&self, reply: Option<Reply<St::Deciding>>, gathered: &mut Gathered<'_, St::Limit>) -> Verdict<St> {
         match reply {
-            Some(Reply::Now(outcome)) => self.tell(outcome.map_err(Undecided::Failed), gathered, head),
+            Some(Reply::Now(outcome)) => self.tell(outcome.map_err(Undecided::Failed), gathered),
             Some(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
-            None => self.tell(Err(Undecided::Panicked), gathered, head),
+            None => self.tell(Err(Undecided::Panicked), gathered),
         }
     }
 
@@ -134,12 +129,11 @@ impl<St: RateStore> Judge<'_, St> {
         &self,
         outcome: Result<Decision, Undecided<St::Error>>,
         gathered: &mut Gathered<'_, St::Limit>,
-        head: &Head<'_>,
     ) -> Verdict<St> {
         let places = gathered.places.take();
         let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
         let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
-        match self.read(outcome, gathered, key, gather::told(places.as_deref()), head) {
+        match self.read(outcome, gathered, key, gather::told(places.as_deref())) {
             Ok(written) => Verdict::Pass(self.pass(written, places, gathered, keys)),
             Err(refusal) => Verdict::Refuse(refusal),
         }
@@ -147,14 +141,14 @@ impl<St: RateStore> Judge<'_, St> {
 
     /// Places that are not there refuse before anything is taken from the store; so do limits that panicked and are closed.
     #[inline]
-    fn without_asking(&self, gathered: &Gathered<'_, St::Limit>, head: &Head<'_>) -> Option<Verdict<St>> {
+    fn without_asking(&self, gathered: &Gathered<'_, St::Limit>) -> Option<Verdict<St>> {
         if gathered.failed {
-            return Some(self.refuse(Why::Store, head));
+            return Some(refuse(Why::Store));
         }
-        self.without_places(gathered.places.as_deref()?, head)
+        self.without_places(gathered.places.as_deref()?)
     }
 
-    fn without_places(&self, places: &Places, head: &Head<'_>) -> Option<Verdict<St>> {
+    fn without_places(&self, places: &Places) -> Option<Verdict<St>> {
         if places.shadow != Which::NONE {
             self.core.tell(places.shadow, true, None, self.settings);
         }
@@ -164,18 +158,7 @@ impl<St: RateStore> Judge<'_, St> {
         let wait = self.with_jitter(Duration::from_secs(1));
         self.core.tell(places.full, false, Some(wait), self.settings);
         let written = Written::of(self.settings.fields, None, &places.told);
-        Some(Verdict::Refuse(self.refusal(Why::Limits(places.full, wait), written, head)))
-    }
-
-    #[cold]
-    fn without_key(&self, error: NoKey, head: &Head<'_>) -> Verdict<St> {
-        telemetry::no_key(&error);
-        self.refuse(Why::NoKey(error), head)
-    }
-
-    #[cold]
-    fn refuse(&self, why: Why, head: &Head<'_>) -> Verdict<St> {
-        Verdict::Refuse(self.refusal(why, Written::default(), head))
+        Some(Verdict::Refuse(Refusal { why: Why::Limits(places.full, wait), written }))
     }
 
     fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
@@ -195,11 +178,10 @@ impl<St: RateStore> Judge<'_, St> {
         &self,
         outcome: Result<Decision, Undecided<St::Error>>,
         pending: Pending<St>,
-        head: &Head<'_>,
     ) -> Result<Pass<St>, Refusal> {
         let Pending { deciding: _, time_out: _, terms, len, keys, places } = pending;
         let terms = &terms[..len];
-        let written = self.read(outcome, terms, |i| keys.get(i).cloned(), gather::told(places.as_deref()), head)?;
+        let written = self.read(outcome, terms, |i| keys.get(i).cloned(), gather::told(places.as_deref()))?;
         let keys = if self.keeps_tab() { keys } else { Vec::new() };
         Ok(self.pass(written, places, terms, keys))
     }
@@ -218,4 +200,15 @@ impl<St: RateStore> Judge<'_, St> {
     fn keeps_tab(&self) -> bool {
         self.settings.tab || self.core.settles
     }
+}
+
+#[cold]
+fn without_key<St: RateStore>(error: NoKey) -> Verdict<St> {
+    telemetry::no_key(&error);
+    refuse(Why::NoKey(error))
+}
+
+#[cold]
+fn refuse<St: RateStore>(why: Why) -> Verdict<St> {
+    Verdict::Refuse(Refusal { why, written: Written::default() })
 }

@@ -41,6 +41,21 @@ pub trait KeyBy: Send + Sync + 'static {
     }
 }
 
+/// A [`KeyBy`] as limits keep it.
+pub(crate) trait FindKey: Send + Sync {
+    /// Writes the key to where it is to be, and says whether there is one. To move it would be to wait for what was
+    /// written just now.
+    fn find<'a>(&self, head: &Head<'a>, place: &mut Key<'a>) -> Result<bool, NoKey>;
+}
+
+impl<K: KeyBy> FindKey for K {
+    fn find<'a>(&self, head: &Head<'a>, place: &mut Key<'a>) -> Result<bool, NoKey> {
+        let Some(key) = self.key(head)? else { return Ok(false) };
+        *place = key;
+        Ok(true)
+    }
+}
+
 /// By whatever a closure finds in the request; `None` means that the limit is not about it.
 ///
 /// # Examples
@@ -66,12 +81,14 @@ impl<F> KeyBy for By<F>
 where
     F: for<'a> Fn(&Head<'a>) -> Option<Key<'a>> + Send + Sync + 'static,
 {
+    #[inline]
     fn key<'a>(&self, head: &Head<'a>) -> Result<Option<Key<'a>>, NoKey> {
         Ok(self.0(head))
     }
 }
 
 impl KeyBy for ClientAddr {
+    #[inline]
     fn key<'a>(&self, head: &Head<'a>) -> Result<Option<Key<'a>>, NoKey> {
         ClientAddr::key(self, head).map(Some)
     }

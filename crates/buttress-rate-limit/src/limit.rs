@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Extensions, HeaderMap, StatusCode};
 
-use crate::{Head, Key, KeyBy, Quota, SharedQuota, in_flight::InFlight, shared_quota::QuotaSource};
+use crate::{Head, Key, KeyBy, Quota, SharedQuota, in_flight::InFlight, key_by::FindKey, shared_quota::QuotaSource};
 
 /// One limit: its name, whom it counts, and how much it lets pass.
 ///
@@ -35,7 +35,7 @@ use crate::{Head, Key, KeyBy, Quota, SharedQuota, in_flight::InFlight, shared_qu
 #[must_use]
 pub struct Limit {
     pub(crate) name: &'static str,
-    pub(crate) key: Box<dyn KeyBy>,
+    pub(crate) key: Box<dyn FindKey>,
     pub(crate) only_for: Option<Box<Pick>>,
     pub(crate) kind: Kind,
     /// For how many in a hundred keys it is enforced.

@@ -2,9 +2,8 @@ use std::{convert::Infallible, time::Duration};
 
 use buttress_core::{Body, Problem, ProblemCode};
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
-    request::Parts,
 };
 
 use crate::{
@@ -53,6 +52,13 @@ impl Refused {
     }
 }
 
+/// A request that is refused: why, and the fields of its answer.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) why: Why,
+    pub(crate) written: Written,
+}
+
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Why {
@@ -66,39 +72,13 @@ pub(crate) enum Why {
     NoKey(NoKey),
 }
 
-/// The answer to a request that is refused, but for what it takes over from that.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    said: Said,
-    written: Written,
-}
-
-#[derive(Debug)]
-enum Said {
-    /// To an event stream: after this time.
-    ComeBack(Duration),
-    Problem(Problem),
-}
-
 impl<St: RateStore> Judge<'_, St> {
-    /// What a request is refused with, and the fields of the answer.
-    pub(crate) fn refusal(&self, why: Why, written: Written, head: &Head<'_>) -> Refusal {
-        let said = match why.wait() {
-            Some(wait) if self.settings.is_stream(head) => Said::ComeBack(wait),
-            _ => Said::Problem(why.problem(self.core)),
-        };
-        Refusal { said, written }
-    }
-}
-
-impl Refusal {
-    pub(crate) fn answer(self, request: Parts) -> Response<Body<Infallible>> {
-        let mut answer = match self.said {
-            Said::ComeBack(wait) => come_back(wait),
-            Said::Problem(problem) => problem.answer(request),
-        };
-        self.written.write(answer.headers_mut());
-        answer
+    /// What a request is answered with that is refused, but for the fields.
+    pub(crate) fn refuse<B>(&self, why: &Why, request: &mut Request<B>) -> Response<Body<Infallible>> {
+        match why.wait() {
+            Some(wait) if self.settings.is_stream(&Head::of(request)) => come_back(wait),
+            _ => why.problem(self.core).answer(request),
+        }
     }
 }
 

@@ -58,7 +58,9 @@ where
                 pass.open_tab(&mut request, self.settings.tab);
                 ResponseFuture::called(self.inner.call(request), Some(pass))
             }
-            Verdict::Refuse(refusal) => ResponseFuture::refused(refusal, request),
+            Verdict::Refuse(refusal) => {
+                ResponseFuture::refused(judge.refuse(&refusal.why, &mut request), refusal.written)
+            }
             Verdict::Wait(pending) => {
                 let fresh = self.inner.clone();
                 let readied = mem::replace(&mut self.inner, fresh);

@@ -1,4 +1,4 @@
-use std::{error::Error, time::Duration};
+use std::{error::Error, iter, time::Duration};
 
 use crate::{Key, Quota, Standing, gcra};
 
@@ -100,9 +100,39 @@ impl<'a, L> Asks<'a, L> {
     /// When there are [`MOST_LIMITS`] already.
     #[inline]
     pub fn push(&mut self, limit: &'a L, key: Key<'a>, quota: Quota, act: Act) {
-        let place = self.list.get_mut(self.len).expect("no request has more limits than MOST_LIMITS");
-        *place = Some(Ask { limit, key, quota, act });
+        self.place(limit, key, quota, act);
         self.len += 1;
+    }
+
+    /// Writes one to the next place, and does not count it yet.
+    #[inline]
+    fn place(&mut self, limit: &'a L, key: Key<'a>, quota: Quota, act: Act) -> &mut Ask<'a, L> {
+        let place = self.list.get_mut(self.len).expect("no request has more limits than MOST_LIMITS");
+        place.insert(Ask { limit, key, quota, act })
+    }
+
+    /// Adds one if `find` finds its key, and writes it.
+    #[inline]
+    pub(crate) fn push_found<E>(
+        &mut self,
+        limit: &'a L,
+        quota: Quota,
+        act: Act,
+        find: impl FnOnce(&mut Key<'a>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        if find(&mut self.place(limit, Key::EVERYBODY, quota, act).key)? {
+            self.len += 1;
+        } else {
+            self.forget_half();
+        }
+        Ok(())
+    }
+
+    /// Forgets one whose key was not found, since there is none or it panicked.
+    pub(crate) fn forget_half(&mut self) {
+        if let Some(place) = self.list.get_mut(self.len) {
+            *place = None;
+        }
     }
 
     /// How many there are.
@@ -189,6 +219,17 @@ impl Decision {
     #[inline]
     pub fn fits(&self, ask: usize) -> bool {
         ask >= usize::from(self.len) || self.misfits & 1 << ask == 0
+    }
+
+    /// Which asks do not fit.
+    #[inline]
+    pub(crate) fn misfits(&self) -> impl Iterator<Item = usize> {
+        let mut left = self.misfits;
+        iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as usize);
+            left &= left.wrapping_sub(1);
+            next
+        })
     }
 
     #[inline]

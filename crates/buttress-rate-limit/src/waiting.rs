@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::{
-    Head, RateStore, ResponseFuture,
+    RateStore, ResponseFuture,
     core::Core,
     judge::{Judge, Pending},
     settings::Settings,
@@ -87,12 +87,12 @@ where
         let Held { mut inner, mut request, pending, core, settings } =
             this.held.take().expect("polled after completion");
         let judge = Judge { core: &core, settings: &settings };
-        Poll::Ready(match judge.decided(outcome, *pending, &Head::of(&request)) {
+        Poll::Ready(match judge.decided(outcome, *pending) {
             Ok(pass) => {
                 pass.open_tab(&mut request, settings.tab);
                 ResponseFuture::called(inner.call(request), Some(pass))
             }
-            Err(refusal) => ResponseFuture::refused(refusal, request),
+            Err(refusal) => ResponseFuture::refused(judge.refuse(&refusal.why, &mut request), refusal.written),
         })
     }
 }

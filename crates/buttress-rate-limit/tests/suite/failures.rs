@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use buttress_rate_limit::{ClientAddr, Failure, Head, Limit, RateLimitLayer, by};
+use buttress_rate_limit::{ClientAddr, Failure, Head, Limit, RateLimitLayer, RateStore, by};
 use tokio::time::Instant;
 
 use super::common::{Far, Manner, ask, by_user, from, header, json, of, quota, status};
@@ -10,7 +10,7 @@ fn with_far(manner: Manner, failure: Failure) -> RateLimitLayer<Far> {
     RateLimitLayer::with_store(Far::new(manner), [limit.on_failure(failure)]).unwrap()
 }
 
-async fn statuses(layer: &RateLimitLayer<Far>) -> [u16; 4] {
+async fn statuses(layer: &RateLimitLayer<impl RateStore>) -> [u16; 4] {
     let mut statuses = [0; 4];
     for place in &mut statuses {
         *place = status(layer, from("192.0.2.1")).await;
@@ -94,4 +94,23 @@ async fn a_limit_that_panics_is_open_or_closed_by_choice_and_harms_no_other() {
         assert_eq!(json(answer).await["violated-policies"], serde_json::json!(["sound"]));
     }
     assert_eq!(status(&broken(Failure::Closed), from("192.0.2.1")).await, 503);
+}
+
+// RLM-16
+#[tokio::test(start_paused = true)]
+async fn a_limit_without_a_key_takes_nothing_wherever_it_stands() {
+    let without_key = || {
+        [
+            Limit::new("none", quota("1/h"), by(|_| None)),
+            Limit::new("broken", quota("1/h"), by(|_| panic!("on purpose"))),
+        ]
+    };
+    for last in without_key() {
+        let layer = RateLimitLayer::new([Limit::new("sound", quota("2/h"), ClientAddr::peer()), last]).unwrap();
+        assert_eq!(statuses(&layer).await, [200, 200, 429, 429]);
+    }
+    for first in without_key() {
+        let layer = RateLimitLayer::new([first, Limit::new("sound", quota("2/h"), ClientAddr::peer())]).unwrap();
+        assert_eq!(statuses(&layer).await, [200, 200, 429, 429]);
+    }
 }
