@@ -11,7 +11,7 @@ use std::{
 use buttress_core::{Problem, ProblemCode};
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode,
     header::{HeaderName, LINK},
     request::Parts,
 };
@@ -88,7 +88,7 @@ impl Refusal {
     fn told(self, settings: &Settings, parts: Parts, key: Option<RecordKey>) -> Response<buttress_core::Body<String>> {
         settings.told(&parts, key, self.kind());
         let (documented, final_) = (self.is_documented(), self.is_final());
-        let mut response = self.problem(settings, key).answer(parts);
+        let mut response = self.problem(settings, key).answer(&mut Request::from_parts(parts, ()));
         let headers = response.headers_mut();
         if documented {
             headers.insert(LINK, settings.link.clone());
