@@ -18,9 +18,9 @@ type MemoryAsk<'a> = Ask<'a, Arc<Table>>;
 /// Decides about all asks at the moment that the clock tells.
 #[inline]
 pub(crate) fn decide(asks: &Asks<'_, Arc<Table>>, clock: impl FnOnce() -> u64) -> Decision {
-    match asks.list() {
-        [Some(only), None, ..] => one(only, clock),
-        [Some(first), Some(second), None, ..] => two(first, second, clock),
+    match asks.as_slice() {
+        [only] => one(only, clock),
+        [first, second] => two(first, second, clock),
         _ => many(asks, clock),
     }
 }

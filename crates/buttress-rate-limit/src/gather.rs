@@ -81,7 +81,7 @@ impl<L> Terms for Gathered<'_, L> {
 
     #[inline]
     fn term(&self, i: usize) -> Term {
-        let ask = self.asks.ask(i);
+        let ask = &self.asks.as_slice()[i];
         let (cost, enforced) = match ask.act {
             Act::Take { cost, enforced } => (cost, enforced),
             Act::Charge(_) | Act::Refund(_) => (0, false),
@@ -107,7 +107,6 @@ impl<St: RateStore> Core<St> {
                 Ok(outcome) => outcome?,
                 Err(_) => {
                     let limit = &self.limits[next - 1].limit;
-                    gathered.asks.forget_half();
                     telemetry::panicked(limit);
                     gathered.failed |= limit.failure == Failure::Closed;
                 }

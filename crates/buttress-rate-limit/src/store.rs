@@ -1,4 +1,6 @@
-use std::{error::Error, iter, time::Duration};
+use std::{error::Error, iter, mem, time::Duration};
+
+use arrayvec::ArrayVec;
 
 use crate::{Key, Quota, Standing, gcra};
 
@@ -48,10 +50,12 @@ pub enum Reply<F: Future> {
 
 /// What a request asks of a store: of each limit one thing, in order.
 #[derive(Debug)]
-pub struct Asks<'a, L> {
-    list: [Option<Ask<'a, L>>; MOST_LIMITS],
-    len: usize,
-}
+pub struct Asks<'a, L>(List<'a, L>);
+
+type List<'a, L> = ArrayVec<Ask<'a, L>, MOST_LIMITS>;
+
+/// An ask whose key has yet to be found. If it is not, or if looking for it panics, it is forgotten.
+struct Half<'b, 'a, L>(&'b mut List<'a, L>);
 
 /// What a request asks of one limit.
 #[derive(Debug)]
@@ -89,8 +93,7 @@ impl<'a, L> Asks<'a, L> {
     #[must_use]
     #[inline]
     pub fn new() -> Self {
-        // Unlike a constant that is repeated, this leaves the insides of empty places as they are.
-        Self { list: std::array::from_fn(|_| None), len: 0 }
+        Self(ArrayVec::new())
     }
 
     /// Adds one.
@@ -100,18 +103,10 @@ impl<'a, L> Asks<'a, L> {
     /// When there are [`MOST_LIMITS`] already.
     #[inline]
     pub fn push(&mut self, limit: &'a L, key: Key<'a>, quota: Quota, act: Act) {
-        self.place(limit, key, quota, act);
-        self.len += 1;
+        self.0.push(Ask { limit, key, quota, act });
     }
 
-    /// Writes one to the next place, and does not count it yet.
-    #[inline]
-    fn place(&mut self, limit: &'a L, key: Key<'a>, quota: Quota, act: Act) -> &mut Ask<'a, L> {
-        let place = self.list.get_mut(self.len).expect("no request has more limits than MOST_LIMITS");
-        place.insert(Ask { limit, key, quota, act })
-    }
-
-    /// Adds one if `find` finds its key, and writes it.
+    /// Adds one if `find` finds its key, and writes it where it stays.
     #[inline]
     pub(crate) fn push_found<E>(
         &mut self,
@@ -120,49 +115,48 @@ impl<'a, L> Asks<'a, L> {
         act: Act,
         find: impl FnOnce(&mut Key<'a>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        if find(&mut self.place(limit, Key::EVERYBODY, quota, act).key)? {
-            self.len += 1;
-        } else {
-            self.forget_half();
+        self.push(limit, Key::EVERYBODY, quota, act);
+        let mut half = Half(&mut self.0);
+        if find(half.key())? {
+            mem::forget(half);
         }
         Ok(())
-    }
-
-    /// Forgets one whose key was not found, since there is none or it panicked.
-    pub(crate) fn forget_half(&mut self) {
-        if let Some(place) = self.list.get_mut(self.len) {
-            *place = None;
-        }
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.0.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.is_empty()
     }
 
     /// All of them, in order.
     #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Ask<'a, L>> + ExactSizeIterator + Clone {
-        self.list[..self.len].iter().map(|ask| ask.as_ref().expect("the first `len` places are taken"))
+        self.0.iter()
     }
 
-    /// One of them.
     #[inline]
-    pub(crate) fn ask(&self, i: usize) -> &Ask<'a, L> {
-        self.list[i].as_ref().expect("the first `len` places are taken")
+    pub(crate) fn as_slice(&self) -> &[Ask<'a, L>] {
+        &self.0
     }
+}
 
-    /// All of them, and then nothing.
+impl<'a, L> Half<'_, 'a, L> {
     #[inline]
-    pub(crate) fn list(&self) -> &[Option<Ask<'a, L>>; MOST_LIMITS] {
-        &self.list
+    fn key(&mut self) -> &mut Key<'a> {
+        &mut self.0.last_mut().expect("it was added just now").key
+    }
+}
+
+impl<L> Drop for Half<'_, '_, L> {
+    fn drop(&mut self) {
+        self.0.pop();
     }
 }
 
