@@ -9,7 +9,7 @@ use crate::{BARE, Case, Group};
 pub struct Counter {
     /// Its plural.
     pub name: &'static str,
-    /// The most that an operation of the kit may cost on top of the bare service, by group.
+    /// The most that an operation of the kit may cost on top of what its group is measured against, by group.
     pub bounds: &'static [(&'static str, f64)],
 }
 
