@@ -114,9 +114,11 @@ impl Stream {
         let mut channel = lock(&self.channel);
         let written = channel.change(at.offset(), change, now);
         let finished = written == Written::Done && channel.finished;
-        let woken = if finished { Default::default() } else { channel.waiters.take() };
+        let woken = if finished { None } else { channel.waiters.take() };
         drop(channel);
-        woken.wake();
+        if let Some(woken) = woken {
+            woken.wake();
+        }
         (written, finished)
     }
 

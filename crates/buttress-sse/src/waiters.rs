@@ -1,6 +1,6 @@
 //! The wakers of readers that wait, each in a slot that its reader gives back (pure).
 
-use std::task::Waker;
+use std::{mem, task::Waker};
 
 /// Slots are used again, so there are never more of them than readers at one time.
 #[derive(Debug, Default)]
@@ -13,10 +13,10 @@ pub(crate) struct Waiters {
 
 /// Wakers taken in one go, to be woken when no lock is held.
 #[must_use]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Woken {
     /// Apart, so that a stream with one reader allocates nothing.
-    first: Option<Waker>,
+    first: Waker,
     rest: Vec<Waker>,
 }
 
@@ -46,19 +46,18 @@ impl Waiters {
         waker
     }
 
-    /// Takes the wakers of all who wait.
+    /// Takes the wakers of all who wait, if there are any.
     #[inline]
-    pub(crate) fn take(&mut self) -> Woken {
-        if self.waiting == 0 { Woken::default() } else { self.take_some() }
+    pub(crate) fn take(&mut self) -> Option<Woken> {
+        if self.waiting == 0 { None } else { self.take_some() }
     }
 
-    fn take_some(&mut self) -> Woken {
+    fn take_some(&mut self) -> Option<Woken> {
         let mut wakers = self.slots.iter_mut().filter_map(Option::take);
-        let first = wakers.next();
-        let mut rest = Vec::with_capacity(self.waiting - 1);
+        let first = wakers.next()?;
+        let mut rest = Vec::with_capacity(mem::take(&mut self.waiting) - 1);
         rest.extend(wakers);
-        self.waiting = 0;
-        Woken { first, rest }
+        Some(Woken { first, rest })
     }
 
     #[cfg(test)]
@@ -68,12 +67,9 @@ impl Waiters {
 }
 
 impl Woken {
-    #[inline]
     pub(crate) fn wake(self) {
-        if let Some(first) = self.first {
-            first.wake();
-            self.rest.into_iter().for_each(Waker::wake);
-        }
+        self.first.wake();
+        self.rest.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -101,8 +97,8 @@ mod tests {
         for count in &counts {
             assert!(waiters.wait(&mut None, &count.clone().into()).is_none());
         }
-        waiters.take().wake();
-        waiters.take().wake();
+        waiters.take().unwrap().wake();
+        assert!(waiters.take().is_none());
         assert!(counts.iter().all(|count| count.0.load(Ordering::Relaxed) == 1));
     }
 
@@ -124,7 +120,7 @@ mod tests {
         let mut slot = None;
         assert!(waiters.wait(&mut slot, &counts[0].clone().into()).is_none());
         assert!(waiters.wait(&mut slot, &counts[1].clone().into()).is_some());
-        waiters.take().wake();
+        waiters.take().unwrap().wake();
         assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
     }
 }
