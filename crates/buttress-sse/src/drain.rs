@@ -58,7 +58,7 @@ impl Drain {
 #[derive(Debug)]
 pub(crate) struct Place {
     drain: Drain,
-    slot: Option<usize>,
+    slot: Option<u32>,
 }
 
 impl Place {

@@ -136,7 +136,7 @@ pub(crate) struct Reader {
     /// The offset to read next; not settled before the first read of who begins with the oldest.
     next: Option<u64>,
     beats: u64,
-    slot: Option<usize>,
+    slot: Option<u32>,
 }
 
 /// What a reader finds.

@@ -160,7 +160,7 @@ impl Stream {
         &self,
         (at, seen): (u64, StreamState),
         most: usize,
-        slot: &mut Option<usize>,
+        slot: &mut Option<u32>,
         waker: &Waker,
         now: Instant,
     ) -> News {
@@ -186,7 +186,7 @@ impl Stream {
     }
 
     /// Gives back the slot of who waited.
-    pub(crate) fn leave(&self, slot: usize) {
+    pub(crate) fn leave(&self, slot: u32) {
         let waker = lock(&self.channel).waiters.leave(slot);
         drop(waker);
     }

@@ -2,11 +2,12 @@
 
 use std::{mem, task::Waker};
 
-/// Slots are used again, so there are never more of them than readers at one time.
+/// Slots are used again, so there are never more of them than readers at one time. That these are fewer than 2³² spares
+/// each of them some bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     slots: Vec<Option<Waker>>,
-    free: Vec<usize>,
+    free: Vec<u32>,
     /// Slots with a waker in them.
     waiting: usize,
 }
@@ -23,13 +24,13 @@ pub(crate) struct Woken {
 impl Waiters {
     /// Makes `waker` the one of the reader that owns `slot`, which is filled if need be. The
     /// waker it replaces is handed back, to be dropped when no lock is held.
-    pub(crate) fn wait(&mut self, slot: &mut Option<usize>, waker: &Waker) -> Option<Waker> {
+    pub(crate) fn wait(&mut self, slot: &mut Option<u32>, waker: &Waker) -> Option<Waker> {
         let index = *slot.get_or_insert_with(|| {
             self.free.pop().unwrap_or_else(|| {
                 self.slots.push(None);
-                self.slots.len() - 1
+                (self.slots.len() - 1) as u32
             })
-        });
+        }) as usize;
         match &self.slots[index] {
             Some(old) if old.will_wake(waker) => return None,
             Some(_) => {}
@@ -39,9 +40,9 @@ impl Waiters {
     }
 
     /// Gives a slot back.
-    pub(crate) fn leave(&mut self, slot: usize) -> Option<Waker> {
+    pub(crate) fn leave(&mut self, slot: u32) -> Option<Waker> {
         self.free.push(slot);
-        let waker = self.slots[slot].take();
+        let waker = self.slots[slot as usize].take();
         self.waiting -= usize::from(waker.is_some());
         waker
     }
