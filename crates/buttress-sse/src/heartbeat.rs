@@ -154,10 +154,12 @@ impl Silence {
     }
 
     /// The heartbeat, once the silence has lasted too long. With it the next silence begins.
+    #[inline]
     pub(crate) fn poll(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
-        if self.alarm.is_set(cx.waker()) {
-            return Poll::Pending;
-        }
+        if self.alarm.is_set(cx.waker()) { Poll::Pending } else { self.poll_alarm(heartbeat, cx) }
+    }
+
+    fn poll_alarm(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut this = self.project();
         // Without an interval, or with one that no clock reaches, it lasts for ever.
         let Some(due) = this.since.zip(*this.limit).and_then(|(since, limit)| since.checked_add(limit)) else {
