@@ -64,8 +64,13 @@ impl EventBody {
         let silence = Silence::new(&heartbeat);
         Self { reader: Some(reader), phase: Phase::Opening { lost }, retry, heartbeat, reset, silence }
     }
+}
 
-    fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+impl Body for EventBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.project();
         let Some(reader) = this.reader else {
             return Poll::Ready(None);
@@ -87,7 +92,7 @@ impl EventBody {
         let bytes = match step {
             Step::Event(bytes) | Step::Beat(bytes) => bytes,
             Step::Overtaken => reset(this.reset.as_ref()),
-            Step::Wait => return this.silence.poll(this.heartbeat, cx).map(Some),
+            Step::Wait => return this.silence.poll(this.heartbeat, cx).map(|beat| Some(Ok(Frame::data(beat)))),
             Step::Last(bytes) => {
                 *this.reader = None;
                 bytes
@@ -102,16 +107,7 @@ impl EventBody {
             }
         };
         this.silence.end();
-        Poll::Ready(Some(bytes))
-    }
-}
-
-impl Body for EventBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -42,7 +42,9 @@ impl Drain {
     pub fn drain(&self) {
         self.0.draining.store(true, Ordering::Release);
         let woken = lock(&self.0.waiters).take();
-        woken.wake();
+        if let Some(woken) = woken {
+            woken.wake();
+        }
     }
 
     /// Whether [`drain`](Self::drain) has been called.
@@ -56,7 +58,7 @@ impl Drain {
 #[derive(Debug)]
 pub(crate) struct Place {
     drain: Drain,
-    slot: Option<usize>,
+    slot: Option<u32>,
 }
 
 impl Place {

@@ -1,8 +1,8 @@
 //! The wire form of one block of fields (pure).
 
-use std::{borrow::Cow, time::Duration};
+use std::{array, borrow::Cow, time::Duration};
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use memchr::memchr2;
 
 /// What one block may carry; nothing in it is trusted to hold no line end but `id` and `name`.
@@ -37,7 +37,8 @@ impl Block<'_> {
 /// A block of which it is known how long it gets.
 pub(crate) struct Measured<'a> {
     block: Block<'a>,
-    data: usize,
+    /// The data is.
+    one_line: bool,
     /// Of the block and the blank line that ends it.
     pub(crate) len: usize,
 }
@@ -46,9 +47,10 @@ impl<'a> Measured<'a> {
     #[inline]
     pub(crate) fn new(block: Block<'a>) -> Self {
         let Block { aside, id, name, data } = block;
-        let data = text_len(DATA, data);
+        let one_line = is_one_line(data);
+        let data = text_len(DATA, data, one_line);
         let len = aside.map_or(0, Aside::len) + line_len(ID, id) + line_len(NAME, name) + data + 1;
-        Self { block, data, len }
+        Self { block, one_line, len }
     }
 
     /// Fills `out`, which has just that length.
@@ -56,12 +58,12 @@ impl<'a> Measured<'a> {
     pub(crate) fn write(self, mut out: &mut [u8]) {
         let Block { aside, id, name, data } = self.block;
         if let Some(aside) = aside {
-            aside.write(&mut out);
+            out = aside.write(out);
         }
-        put_line(&mut out, ID, id);
-        put_line(&mut out, NAME, name);
-        put_text(&mut out, DATA, data, self.data);
-        out.put_u8(b'\n');
+        out = put_line(out, ID, id);
+        out = put_line(out, NAME, name);
+        out = put_text(out, DATA, data, self.one_line);
+        out = put(out, b"\n");
         debug_assert!(out.is_empty(), "measured exactly");
     }
 }
@@ -70,15 +72,17 @@ impl Aside {
     #[cold]
     fn len(&self) -> usize {
         let retry = self.retry.map_or(0, |wait| RETRY.len() + decimal(millis(wait), &mut [0; DIGITS]).len() + 1);
-        text_len(COMMENT, self.comment()) + retry
+        let comment = self.comment();
+        text_len(COMMENT, comment, is_one_line(comment)) + retry
     }
 
     #[cold]
-    fn write(&self, out: &mut &mut [u8]) {
+    fn write<'a>(&self, mut out: &'a mut [u8]) -> &'a mut [u8] {
         let comment = self.comment();
-        put_text(out, COMMENT, comment, text_len(COMMENT, comment));
-        if let Some(wait) = self.retry {
-            put_line(out, RETRY, Some(decimal(millis(wait), &mut [0; DIGITS])));
+        out = put_text(out, COMMENT, comment, is_one_line(comment));
+        match self.retry {
+            None => out,
+            Some(wait) => put_line(out, RETRY, Some(decimal(millis(wait), &mut [0; DIGITS]))),
         }
     }
 
@@ -124,25 +128,34 @@ fn line_len(label: &[u8], value: Option<&[u8]>) -> usize {
 }
 
 #[inline(always)]
-fn text_len(label: &[u8], text: Option<&[u8]>) -> usize {
-    match text {
-        None => 0,
-        Some(line) if !has_line_end(line) => line_len(label, text),
-        text => lines_len(label, text),
-    }
+fn text_len(label: &[u8], text: Option<&[u8]>, one_line: bool) -> usize {
+    if one_line { line_len(label, text) } else { lines_len(label, text) }
+}
+
+/// So is what is not there: it has no second one.
+#[inline(always)]
+fn is_one_line(text: Option<&[u8]>) -> bool {
+    !text.is_some_and(has_line_end)
 }
 
 /// Looks at all of it, and so is done sooner with the texts of most events than a search.
 #[inline]
 fn has_line_end(text: &[u8]) -> bool {
-    let is_in = |end: u8, step: &[u8; STEP]| step.iter().fold(false, |any, byte| any | (*byte == end));
-    let in_step = |step| is_in(b'\r', step) | is_in(b'\n', step);
     match text.last_chunk() {
         Some(last) if text.len() <= SHORT => {
-            text.as_chunks().0.iter().fold(in_step(last), |any, step| any | in_step(step))
+            let (steps, _) = text.as_chunks();
+            let least = steps.iter().fold(nearest([u8::MAX; STEP], last), nearest);
+            // Without an early end, which would cost more than it spares.
+            least.iter().fold(false, |any, difference| any | (*difference == 0))
         }
         _ => memchr2(b'\r', b'\n', text).is_some(),
     }
+}
+
+/// In each place the least difference to a line end so far: zero if one was there.
+#[inline(always)]
+fn nearest(so_far: [u8; STEP], step: &[u8; STEP]) -> [u8; STEP] {
+    array::from_fn(|place| so_far[place].min(step[place] ^ b'\r').min(step[place] ^ b'\n'))
 }
 
 #[cold]
@@ -150,28 +163,31 @@ fn lines_len(label: &[u8], text: Option<&[u8]>) -> usize {
     Lines(text).map(|line| line_len(label, Some(line))).sum()
 }
 
+/// Writes at the front of `out`; like all that put something it answers the rest, so that nobody needs a pointer to a
+/// pointer.
 #[inline(always)]
-fn put_line(out: &mut &mut [u8], label: &[u8], value: Option<&[u8]>) {
-    if let Some(value) = value {
-        out.put_slice(label);
-        out.put_slice(value);
-        out.put_u8(b'\n');
+fn put<'a>(out: &'a mut [u8], bytes: &[u8]) -> &'a mut [u8] {
+    let (place, rest) = out.split_at_mut(bytes.len());
+    place.copy_from_slice(bytes);
+    rest
+}
+
+#[inline(always)]
+fn put_line<'a>(out: &'a mut [u8], label: &[u8], value: Option<&[u8]>) -> &'a mut [u8] {
+    match value {
+        None => out,
+        Some(value) => put(put(put(out, label), value), b"\n"),
     }
 }
 
 #[inline(always)]
-fn put_text(out: &mut &mut [u8], label: &[u8], text: Option<&[u8]>, len: usize) {
-    // A second line always makes the text longer, so this is one, which need not be searched again.
-    if len == line_len(label, text) {
-        put_line(out, label, text);
-    } else {
-        put_lines(out, label, text);
-    }
+fn put_text<'a>(out: &'a mut [u8], label: &[u8], text: Option<&[u8]>, one_line: bool) -> &'a mut [u8] {
+    if one_line { put_line(out, label, text) } else { put_lines(out, label, text) }
 }
 
 #[cold]
-fn put_lines(out: &mut &mut [u8], label: &[u8], text: Option<&[u8]>) {
-    Lines(text).for_each(|line| put_line(out, label, Some(line)));
+fn put_lines<'a>(out: &'a mut [u8], label: &[u8], text: Option<&[u8]>) -> &'a mut [u8] {
+    Lines(text).fold(out, |out, line| put_line(out, label, Some(line)))
 }
 
 /// The lines of a text, whichever of CR, LF and CRLF ends them. A text that ends in one has an
@@ -215,6 +231,23 @@ mod tests {
     fn numbers_are_written_without_leading_zeros() {
         for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
             assert_eq!(decimal(number, &mut [0; DIGITS]), number.to_string().as_bytes());
+        }
+    }
+
+    // SSE-40
+    #[test]
+    fn a_line_end_is_found_wherever_it_is_and_nothing_else_is_one() {
+        for len in 0..=SHORT + STEP {
+            for byte in (0..=u8::MAX).filter(|byte| !b"\r\n".contains(byte)) {
+                assert!(!has_line_end(&vec![byte; len]), "{len} times {byte}");
+            }
+            for at in 0..len {
+                for end in [b'\r', b'\n'] {
+                    let mut text = vec![b'x'; len];
+                    text[at] = end;
+                    assert!(has_line_end(&text), "{end} at {at} of {len}");
+                }
+            }
         }
     }
 

@@ -9,9 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use crate::Event;
+use crate::{Event, alarm::Alarm};
 
 /// What a reader is sent when there has been nothing to send for a while.
 ///
@@ -128,17 +128,14 @@ pin_project! {
         // How long this silence may last; none for ever.
         limit: Option<Duration>,
         since: Option<Instant>,
-        // Made at the first wait, and moved only when it fires: a busy stream leaves it alone.
         #[pin]
-        sleep: Option<Sleep>,
-        // The timer is set for whoever waits.
-        set: bool,
+        alarm: Alarm,
     }
 }
 
 impl Silence {
     pub(crate) fn new(heartbeat: &Heartbeat) -> Self {
-        Self { limit: heartbeat.draw(), since: None, sleep: None, set: false }
+        Self { limit: heartbeat.draw(), since: None, alarm: Alarm::default() }
     }
 
     /// Notes that something has been written.
@@ -149,56 +146,29 @@ impl Silence {
         }
     }
 
-    /// Notes that something has been written, and waits for the next silence to last too long. A timer that is set is
-    /// left alone: where events come one by one, asking it each time would be most of the work.
-    #[cfg(feature = "layer")]
-    pub(crate) fn begin(mut self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
-        self.as_mut().end();
-        if self.set && self.since < self.sleep.as_ref().map(Sleep::deadline) {
-            return Poll::Pending;
-        }
-        self.poll(heartbeat, cx)
-    }
-
-    /// Waits on, nothing having been written. A timer that is set and has not fired is not asked again.
-    #[cfg(feature = "layer")]
-    pub(crate) fn go_on(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
-        if self.set && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed()) {
-            return Poll::Pending;
-        }
-        self.poll(heartbeat, cx)
-    }
-
-    /// Another than before waits from now on.
-    #[cfg(feature = "layer")]
-    pub(crate) fn hand_over(self: Pin<&mut Self>) {
-        *self.project().set = false;
+    /// Has whoever waits here called from now on. Whether it is another than before.
+    #[cfg(any(feature = "layer", feature = "resume"))]
+    #[inline]
+    pub(crate) fn hand_over(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
+        self.project().alarm.hand_over(cx.waker())
     }
 
     /// The heartbeat, once the silence has lasted too long. With it the next silence begins.
+    #[inline]
     pub(crate) fn poll(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.alarm.is_set(cx.waker()) { Poll::Pending } else { self.poll_alarm(heartbeat, cx) }
+    }
+
+    fn poll_alarm(self: Pin<&mut Self>, heartbeat: &Heartbeat, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut this = self.project();
         // Without an interval, or with one that no clock reaches, it lasts for ever.
         let Some(due) = this.since.zip(*this.limit).and_then(|(since, limit)| since.checked_add(limit)) else {
             return Poll::Pending;
         };
-        if this.sleep.is_none() {
-            this.sleep.set(Some(sleep_until(due)));
-        }
-        let Some(mut sleep) = this.sleep.as_pin_mut() else {
-            return Poll::Pending;
-        };
-        *this.set = true;
-        ready!(sleep.as_mut().poll(cx));
-        let now = Instant::now();
-        // It may have been set for an earlier silence.
-        if now < due {
-            sleep.as_mut().reset(due);
-            ready!(sleep.as_mut().poll(cx));
-        }
-        (*this.since, *this.limit, *this.set) = (Some(now), heartbeat.draw(), false);
+        let now = ready!(this.alarm.as_mut().poll(due, cx));
+        (*this.since, *this.limit) = (Some(now), heartbeat.draw());
         if let Some(next) = this.limit.and_then(|limit| now.checked_add(limit)) {
-            sleep.reset(next);
+            this.alarm.put_off(next);
         }
         Poll::Ready(heartbeat.beat())
     }

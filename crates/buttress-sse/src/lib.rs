@@ -4,6 +4,7 @@
     doc = "Server-sent events: encoder, parser and event logs that resume."
 )]
 
+mod alarm;
 #[cfg(feature = "client")]
 mod attempt;
 mod block;

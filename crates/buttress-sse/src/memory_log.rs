@@ -150,7 +150,7 @@ struct Place {
     stream: Arc<Stream>,
     at: u64,
     seen: StreamState,
-    slot: Option<usize>,
+    slot: Option<u32>,
 }
 
 impl futures_core::Stream for MemoryTail {

@@ -32,9 +32,9 @@ impl Publisher {
 
     /// Adds an event, with its cursor as the id, and returns the cursor.
     pub fn send_event(&mut self, event: Event) -> Cursor {
-        let (cursor, frame) = self.number(&event);
+        let frame = self.number(&event);
         self.stream.append(frame);
-        cursor
+        self.cursor()
     }
 
     /// Sends an event to those who read now. It is not kept, has no id, and moves no cursor.
@@ -47,9 +47,9 @@ impl Publisher {
 
     /// Adds the last event: readers end right after it.
     pub fn finish(mut self, event: Event) -> Cursor {
-        let (cursor, frame) = self.number(&event);
+        let frame = self.number(&event);
         self.close(Some(frame));
-        cursor
+        self.cursor()
     }
 
     /// The key of the stream.
@@ -65,11 +65,10 @@ impl Publisher {
     }
 
     #[inline(always)]
-    fn number(&mut self, event: &Event) -> (Cursor, Bytes) {
+    fn number(&mut self, event: &Event) -> Bytes {
         self.last += 1;
         self.id.count();
-        let frame = self.sheets.encode(event.block(Some(self.id.as_bytes())));
-        (self.cursor(), frame)
+        self.sheets.encode(event.block(Some(self.id.as_bytes())))
     }
 
     fn close(&mut self, terminal: Option<Bytes>) {

@@ -30,6 +30,7 @@ impl Ring {
     }
 
     /// Adds the event after the last one. The newest is held whatever its size.
+    #[inline]
     pub(crate) fn push(&mut self, frame: Bytes) {
         self.bytes = self.bytes.saturating_add(frame.len());
         self.frames.push_back(frame);

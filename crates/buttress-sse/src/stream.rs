@@ -61,6 +61,7 @@ impl Stream {
         Cursor::new(self.epoch.clone(), offset)
     }
 
+    #[inline]
     pub(crate) fn append(&self, frame: Bytes) {
         self.announce(|channel| channel.ring.push(frame));
     }
@@ -88,12 +89,14 @@ impl Stream {
     }
 
     /// Changes the channel and wakes its readers, the latter without the lock.
+    #[inline]
     pub(crate) fn announce<T>(&self, change: impl FnOnce(&mut Channel) -> T) -> T {
         let mut channel = lock(&self.channel);
         let changed = change(&mut channel);
-        let woken = channel.waiters.take();
-        drop(channel);
-        woken.wake();
+        if let Some(woken) = channel.waiters.take() {
+            drop(channel);
+            woken.wake();
+        }
         changed
     }
 
@@ -133,7 +136,7 @@ pub(crate) struct Reader {
     /// The offset to read next; not settled before the first read of who begins with the oldest.
     next: Option<u64>,
     beats: u64,
-    slot: Option<usize>,
+    slot: Option<u32>,
 }
 
 /// What a reader finds.
@@ -162,6 +165,7 @@ impl Reader {
         self.stream.draining.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn next(&mut self, cx: &mut Context<'_>) -> Step {
         let mut channel = lock(&self.stream.channel);
         // Under the lock: who drains sets the flag first and takes the wakers under it after.

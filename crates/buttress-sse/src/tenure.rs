@@ -114,9 +114,11 @@ impl Stream {
         let mut channel = lock(&self.channel);
         let written = channel.change(at.offset(), change, now);
         let finished = written == Written::Done && channel.finished;
-        let woken = if finished { Default::default() } else { channel.waiters.take() };
+        let woken = if finished { None } else { channel.waiters.take() };
         drop(channel);
-        woken.wake();
+        if let Some(woken) = woken {
+            woken.wake();
+        }
         (written, finished)
     }
 
@@ -158,7 +160,7 @@ impl Stream {
         &self,
         (at, seen): (u64, StreamState),
         most: usize,
-        slot: &mut Option<usize>,
+        slot: &mut Option<u32>,
         waker: &Waker,
         now: Instant,
     ) -> News {
@@ -184,7 +186,7 @@ impl Stream {
     }
 
     /// Gives back the slot of who waited.
-    pub(crate) fn leave(&self, slot: usize) {
+    pub(crate) fn leave(&self, slot: u32) {
         let waker = lock(&self.channel).waiters.leave(slot);
         drop(waker);
     }

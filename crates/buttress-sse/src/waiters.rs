@@ -1,35 +1,36 @@
 //! The wakers of readers that wait, each in a slot that its reader gives back (pure).
 
-use std::task::Waker;
+use std::{mem, task::Waker};
 
-/// Slots are used again, so there are never more of them than readers at one time.
+/// Slots are used again, so there are never more of them than readers at one time. That these are fewer than 2³² spares
+/// each of them some bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     slots: Vec<Option<Waker>>,
-    free: Vec<usize>,
+    free: Vec<u32>,
     /// Slots with a waker in them.
     waiting: usize,
 }
 
 /// Wakers taken in one go, to be woken when no lock is held.
 #[must_use]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Woken {
     /// Apart, so that a stream with one reader allocates nothing.
-    first: Option<Waker>,
+    first: Waker,
     rest: Vec<Waker>,
 }
 
 impl Waiters {
     /// Makes `waker` the one of the reader that owns `slot`, which is filled if need be. The
     /// waker it replaces is handed back, to be dropped when no lock is held.
-    pub(crate) fn wait(&mut self, slot: &mut Option<usize>, waker: &Waker) -> Option<Waker> {
+    pub(crate) fn wait(&mut self, slot: &mut Option<u32>, waker: &Waker) -> Option<Waker> {
         let index = *slot.get_or_insert_with(|| {
             self.free.pop().unwrap_or_else(|| {
                 self.slots.push(None);
-                self.slots.len() - 1
+                (self.slots.len() - 1) as u32
             })
-        });
+        }) as usize;
         match &self.slots[index] {
             Some(old) if old.will_wake(waker) => return None,
             Some(_) => {}
@@ -39,26 +40,25 @@ impl Waiters {
     }
 
     /// Gives a slot back.
-    pub(crate) fn leave(&mut self, slot: usize) -> Option<Waker> {
+    pub(crate) fn leave(&mut self, slot: u32) -> Option<Waker> {
         self.free.push(slot);
-        let waker = self.slots[slot].take();
+        let waker = self.slots[slot as usize].take();
         self.waiting -= usize::from(waker.is_some());
         waker
     }
 
-    /// Takes the wakers of all who wait.
+    /// Takes the wakers of all who wait, if there are any.
     #[inline]
-    pub(crate) fn take(&mut self) -> Woken {
-        if self.waiting == 0 { Woken::default() } else { self.take_some() }
+    pub(crate) fn take(&mut self) -> Option<Woken> {
+        if self.waiting == 0 { None } else { self.take_some() }
     }
 
-    fn take_some(&mut self) -> Woken {
+    fn take_some(&mut self) -> Option<Woken> {
         let mut wakers = self.slots.iter_mut().filter_map(Option::take);
-        let first = wakers.next();
-        let mut rest = Vec::with_capacity(self.waiting - 1);
+        let first = wakers.next()?;
+        let mut rest = Vec::with_capacity(mem::take(&mut self.waiting) - 1);
         rest.extend(wakers);
-        self.waiting = 0;
-        Woken { first, rest }
+        Some(Woken { first, rest })
     }
 
     #[cfg(test)]
@@ -68,12 +68,9 @@ impl Waiters {
 }
 
 impl Woken {
-    #[inline]
     pub(crate) fn wake(self) {
-        if let Some(first) = self.first {
-            first.wake();
-            self.rest.into_iter().for_each(Waker::wake);
-        }
+        self.first.wake();
+        self.rest.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -101,8 +98,8 @@ mod tests {
         for count in &counts {
             assert!(waiters.wait(&mut None, &count.clone().into()).is_none());
         }
-        waiters.take().wake();
-        waiters.take().wake();
+        waiters.take().unwrap().wake();
+        assert!(waiters.take().is_none());
         assert!(counts.iter().all(|count| count.0.load(Ordering::Relaxed) == 1));
     }
 
@@ -124,7 +121,7 @@ mod tests {
         let mut slot = None;
         assert!(waiters.wait(&mut slot, &counts[0].clone().into()).is_none());
         assert!(waiters.wait(&mut slot, &counts[1].clone().into()).is_some());
-        waiters.take().wake();
+        waiters.take().unwrap().wake();
         assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
     }
 }

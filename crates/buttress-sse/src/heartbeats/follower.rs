@@ -2,7 +2,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -27,8 +27,6 @@ pin_project! {
         #[pin]
         silence: Silence,
         place: Option<Place>,
-        // Whoever waits: nearly always the same as long as the stream lasts, and so told to the others once.
-        waker: Option<Waker>,
         // Set when a drain finds the stream inside an event.
         grace: Option<Pin<Box<Sleep>>>,
     }
@@ -56,7 +54,7 @@ impl Follower {
         let place = settings.drain.clone().map(Place::new);
         let (border, lead) = (Border::new(), Lead::default());
         // Silence counts from the start, too.
-        Self { settings, phase, border, lead, spoke: true, silence, place, waker: None, grace: None }
+        Self { settings, phase, border, lead, spoke: true, silence, place, grace: None }
     }
 
     /// Whether the body has ended; what the inner body says, if not said here.
@@ -182,21 +180,14 @@ impl Follower {
         Some(Ok(Frame::data(bytes.into())))
     }
 
-    /// Has this waker called by a drain, and by the timer once that is asked again.
-    #[cold]
-    fn register(self: Pin<&mut Self>, waker: &Waker) {
-        let this = self.project();
-        if let Some(place) = this.place {
-            place.wait(waker);
-        }
-        this.silence.hand_over();
-        *this.waker = Some(waker.clone());
-    }
-
     /// The stream has nothing to say for now.
     fn wait<D: From<Bytes>>(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<D> {
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.as_mut().register(cx.waker());
+        let this = self.as_mut().project();
+        // Nearly always the same as long as the stream lasts, and so told to the others once.
+        if this.silence.hand_over(cx)
+            && let Some(place) = this.place
+        {
+            place.wait(cx.waker());
         }
         let draining = self.is_draining();
         if draining && self.is_over() {
@@ -214,10 +205,11 @@ impl Follower {
         let words = if *this.phase == Phase::Opening {
             (*this.phase, *this.spoke) = (Phase::Events, true);
             COMMENT
-        } else if mem::take(this.spoke) {
-            ready!(this.silence.as_mut().begin(&this.settings.heartbeat, cx))
         } else {
-            ready!(this.silence.as_mut().go_on(&this.settings.heartbeat, cx))
+            if mem::take(this.spoke) {
+                this.silence.as_mut().end();
+            }
+            ready!(this.silence.as_mut().poll(&this.settings.heartbeat, cx))
         };
         if *this.border == Border::new() {
             *this.lead = Lead::watch();

@@ -127,8 +127,10 @@ impl<L: EventLog> Reader<L> {
                 this.settings.report(&error);
                 Poll::Ready(Some(self.farewell()))
             }
-            // Only who waits need hear of a drain.
-            Poll::Pending if this.place.wait(cx.waker()) => Poll::Ready(Some(self.farewell())),
+            // Only who waits need hear of a drain, and that only once.
+            Poll::Pending if this.silence.hand_over(cx) && this.place.wait(cx.waker()) => {
+                Poll::Ready(Some(self.farewell()))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

@@ -1,7 +1,8 @@
 //! What several test files need: frames to compare, a body to poll by hand.
 
 use std::{
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,6 +14,7 @@ use std::{
 use buttress_sse::{Cursor, Decoder, EventBody, Frame, MemoryLog, Publisher, Replay, Resume, Retention};
 use bytes::Bytes;
 use http_body::Body;
+use tokio::task::coop::consume_budget;
 
 /// A frame that owns what it says.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,4 +137,14 @@ impl Polled {
     pub(crate) fn wakes(&self) -> usize {
         self.wakes.0.load(Ordering::SeqCst)
     }
+}
+
+/// Does this in a task that has done enough for now, as one that has passed on many events: whatever it waits for next
+/// sends it away.
+pub(crate) async fn with_no_budget<T>(mut act: impl FnMut() -> T) -> T {
+    poll_fn(|cx| {
+        while pin!(consume_budget()).poll(cx).is_ready() {}
+        Poll::Ready(act())
+    })
+    .await
 }

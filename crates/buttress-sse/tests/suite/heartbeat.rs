@@ -1,9 +1,12 @@
 use buttress_sse::{Event, EventId, EventName, Heartbeat, MemoryLog, Publisher};
 use http_body_util::BodyExt;
 use std::time::Duration;
-use tokio::time::{Instant, advance, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Instant, advance, timeout},
+};
 
-use crate::common::{Got, Polled, create, log, play, text};
+use crate::common::{Got, Polled, create, log, play, text, with_no_budget};
 
 const INTERVAL: Duration = Duration::from_secs(15);
 const TICK: Duration = Duration::from_millis(1);
@@ -30,6 +33,22 @@ async fn silence_of_the_interval_is_broken_by_a_comment() {
         assert_eq!(body.poll(), text(BEAT));
         assert_eq!(body.poll(), Got::Pending);
     }
+}
+
+// SSE-43
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_falls_silent_after_a_burst_gets_its_heartbeat() {
+    let (_log, mut stream, mut body) = reader(Heartbeat::default());
+    advance(INTERVAL).await;
+    assert_eq!(body.poll(), text(BEAT));
+    stream.send_event(Event::data("x"));
+    with_no_budget(|| assert_eq!(body.data(), ["x"])).await;
+    yield_now().await;
+    assert_eq!(body.poll(), Got::Pending);
+    let wakes = body.wakes();
+    advance(INTERVAL).await;
+    assert_eq!(body.wakes(), wakes + 1);
+    assert_eq!(body.poll(), text(BEAT));
 }
 
 // SSE-43

@@ -10,11 +10,11 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::time::advance;
+use tokio::{task::yield_now, time::advance};
 use tower::{Layer, Service};
 
 use crate::{
-    common::{create, decode, log, message, play},
+    common::{create, decode, log, message, play, with_no_budget},
     script::{Got, Heard, Script, Scripted, answer_to, event_stream, said, through},
 };
 
@@ -48,6 +48,25 @@ async fn a_stream_that_is_silent_on_a_border_gets_a_comment_after_each_interval(
         assert_eq!(heard.poll(), said(BEAT));
         assert_eq!(heard.poll(), Got::Pending);
     }
+}
+
+// SSE-43
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_falls_silent_after_a_burst_gets_its_heartbeat() {
+    let script = Script::default();
+    script.send("data: x\n\n");
+    let mut heard = Heard::new(&quiet(), &script);
+    with_no_budget(|| {
+        assert_eq!(heard.poll(), said("data: x\n\n"));
+        assert_eq!(heard.poll(), Got::Pending);
+    })
+    .await;
+    yield_now().await;
+    assert_eq!(heard.poll(), Got::Pending);
+    let wakes = heard.wakes();
+    advance(INTERVAL).await;
+    assert_eq!(heard.wakes(), wakes + 1);
+    assert_eq!(heard.poll(), said(BEAT));
 }
 
 // SSE-43
