@@ -9,6 +9,7 @@ use std::{
 
 use http::Request;
 use http_body::Body;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use super::{Stage, StageProj, Visit, ask::asked};
@@ -73,7 +74,8 @@ where
     }
 }
 
-/// A claim that nobody waits for any more: what it wins is given back.
+/// A claim that nobody waits for any more: what it wins is given back. A store that says nothing for as long as a lease
+/// lasts is left alone, as that has lapsed by then.
 pub(super) fn give_back<St: IdempotencyStore>(claim: Option<St::Claim>, shared: &Arc<Shared<St>>, key: RecordKey) {
     let Some(mut claim) = claim else { return };
     let shared = shared.clone();
@@ -84,7 +86,14 @@ pub(super) fn give_back<St: IdempotencyStore>(claim: Option<St::Claim>, shared: 
     };
     match asked::<St>(&mut claim, &mut Context::from_waker(Waker::noop())) {
         Ok(Poll::Ready(claimed)) => release(&shared, claimed),
-        Ok(Poll::Pending) => _ = detach::spawn(async move { release(&shared, claim.await) }),
+        Ok(Poll::Pending) => {
+            let lease = shared.settings.lease.duration();
+            detach::spawn(async move {
+                if let Ok(claimed) = timeout(lease, claim).await {
+                    release(&shared, claimed);
+                }
+            });
+        }
         Err(Panicked) => {}
     }
 }

@@ -162,6 +162,22 @@ async fn a_store_without_room_is_503() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn claims_that_are_never_answered_do_not_pile_up() {
+    let far = Far::new();
+    let lease = Lease::new(10 * SECOND).unwrap();
+    let service = over(&layer_over(far.clone()).store_patience(SECOND).lease(lease), &Handler::numbered());
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = alive();
+    far.line().silent.store(true, Ordering::SeqCst);
+    for key in ["a", "b", "c"] {
+        assert_eq!(send(&service, post(key, "x")).await.status, 503);
+    }
+    assert_eq!(alive(), before + 3, "what they may win is given back");
+    sleep(11 * SECOND).await;
+    assert_eq!(alive(), before, "by now it has lapsed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_says_too_early_that_a_run_is_over_is_not_asked_over_and_over() {
     let far = Far::new();
     let handler = Handler::slow(2 * SECOND);
