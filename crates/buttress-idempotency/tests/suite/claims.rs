@@ -5,7 +5,7 @@ use http::{Request, Response, Uri, header::CONTENT_TYPE};
 use http_body_util::Full;
 use tokio::{
     task::JoinSet,
-    time::{Instant, advance, sleep},
+    time::{Instant, advance, sleep, timeout},
 };
 use tower::ServiceExt;
 
@@ -164,6 +164,22 @@ async fn who_waits_for_another_run_gives_back_what_it_had_reserved() {
         assert_eq!(seen.unwrap().body, "run 1");
     }
     assert_eq!(handler.runs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_answered_without_a_run_holds_no_place_below_even_if_its_future_is_kept() {
+    use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer};
+
+    let limited = GlobalConcurrencyLimitLayer::new(1).layer(Handler::numbered());
+    let mut service = layer().layer(limited);
+    send(&service, post("a", "x")).await;
+    let mut kept = Vec::new();
+    for (body, status) in [("x", 200), ("other", 422), ("x", 200)] {
+        let ready = timeout(SECOND, service.ready()).await.expect("those before have given their place back");
+        let mut future = Box::pin(ready.unwrap().call(post("a", body)));
+        assert_eq!(future.as_mut().await.unwrap().status(), status);
+        kept.push(future);
+    }
 }
 
 // IDM-7
