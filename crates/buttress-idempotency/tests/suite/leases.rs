@@ -155,6 +155,26 @@ async fn a_renewal_that_fails_is_told_and_tried_again() {
     assert!(first.await.unwrap().is_ok());
 }
 
+// IDM-10
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_never_answered_is_given_up_and_the_next_one_is_asked_for() {
+    let (far, events) = (Far::new(), Events::default());
+    let handler = Handler::slow(10 * SECOND);
+    let layer = layer_over(far.clone()).lease(lease()).store_patience(SECOND / 2).on_event(events.hook());
+    let service = over(&layer, &handler);
+    let first = tokio::spawn(service.clone().oneshot(post("a", "x")));
+    sleep(SECOND / 2).await;
+    far.line().silent.store(true, std::sync::atomic::Ordering::SeqCst);
+    sleep(SECOND).await;
+    far.line().silent.store(false, std::sync::atomic::Ordering::SeqCst);
+    for _ in 0..8 {
+        sleep(SECOND).await;
+        assert_eq!(send(&service, post("a", "x")).await.code(), "idempotency_in_progress");
+    }
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(events.all().iter().filter(|kind| **kind == EventKind::Weakened).count(), 1);
+}
+
 #[test]
 fn a_lease_has_a_sensible_length() {
     for bad in [Duration::ZERO, Duration::from_millis(9), 86_401 * SECOND] {
