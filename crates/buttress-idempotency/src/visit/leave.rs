@@ -78,19 +78,18 @@ where
 /// lasts is left alone, as that has lapsed by then.
 pub(super) fn give_back<St: IdempotencyStore>(claim: Option<St::Claim>, shared: &Arc<Shared<St>>, key: RecordKey) {
     let Some(mut claim) = claim else { return };
-    let shared = shared.clone();
     let release = move |shared: &Arc<Shared<St>>, claimed| {
         if let Ok(Claim::Won(token)) = claimed {
             Settling::start(shared, key, token, Settlement::Release).dispatch();
         }
     };
     match asked::<St>(&mut claim, &mut Context::from_waker(Waker::noop())) {
-        Ok(Poll::Ready(claimed)) => release(&shared, claimed),
+        Ok(Poll::Ready(claimed)) => release(shared, claimed),
         Ok(Poll::Pending) => {
-            let lease = shared.settings.lease.duration();
-            detach::spawn(async move {
+            let (lease, told) = (shared.settings.lease.duration(), shared.clone());
+            detach::tell(&shared.settings, async move {
                 if let Ok(claimed) = timeout(lease, claim).await {
-                    release(&shared, claimed);
+                    release(&told, claimed);
                 }
             });
         }
