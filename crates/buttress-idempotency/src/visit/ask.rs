@@ -127,9 +127,9 @@ where
         self.refuse(refusal);
     }
 
-    /// The store has no word on the key, or no room for it.
+    /// The store has no word on the key, or no room for it. Who has waited for a run knows that there was one.
     fn not_claimed(self: Pin<&mut Self>) {
-        if self.shared.settings.fail_open {
+        if self.shared.settings.fail_open && self.follow_until.is_none() {
             return self.run_unprotected();
         }
         self.refuse(Refusal::StoreDown);

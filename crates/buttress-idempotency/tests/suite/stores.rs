@@ -161,6 +161,24 @@ async fn a_store_without_room_is_503() {
     first.await.unwrap().unwrap();
 }
 
+// IDM-19: it is known to have run.
+#[tokio::test(start_paused = true)]
+async fn who_has_waited_for_a_run_does_not_run_without_protection() {
+    let (far, handler) = (Far::new(), Handler::slow(2 * SECOND));
+    let layer = layer_over(far.clone()).followers(Followers::Wait(10 * SECOND)).fail_open();
+    let service = over(&layer, &handler);
+    let first = tokio::spawn(service.clone().oneshot(post("a", "x")));
+    sleep(SECOND).await;
+    let second = tokio::spawn({
+        let service = service.clone();
+        async move { send(&service, post("a", "x")).await }
+    });
+    sleep(SECOND / 2).await;
+    far.line().deaf.store(true, Ordering::SeqCst);
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!((second.await.unwrap().code().as_str(), handler.runs()), ("store_unavailable", 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn claims_that_are_never_answered_do_not_pile_up() {
     let far = Far::new();
