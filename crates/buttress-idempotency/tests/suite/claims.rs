@@ -167,6 +167,19 @@ async fn who_waits_for_another_run_gives_back_what_it_had_reserved() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_refused_at_once_holds_no_place_below_even_if_its_service_is_kept() {
+    use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer};
+
+    let limited = GlobalConcurrencyLimitLayer::new(1).layer(Handler::numbered());
+    let mut kept = layer().layer(limited);
+    let other = kept.clone();
+    let refused = kept.ready().await.unwrap().call(post("\"", "x")).await.unwrap();
+    assert_eq!(refused.status(), 400);
+    let seen = timeout(SECOND, send(&other, post("a", "x"))).await.expect("the only place is free");
+    assert_eq!(seen.body, "run 1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_answered_without_a_run_holds_no_place_below_even_if_its_future_is_kept() {
     use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer};
 
