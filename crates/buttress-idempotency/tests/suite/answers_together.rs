@@ -166,7 +166,7 @@ async fn the_room_is_held_until_the_store_has_the_answer_or_has_taken_too_long()
     };
     for (silent, meanwhile, later) in [(false, 1_010, 1_030), (true, 2_000, 3_100)] {
         let far = Far::new();
-        let layer = narrow(layer_over(far.clone())).store_patience(2 * SECOND);
+        let layer = narrow(layer_over(far.clone())).store_patience(2 * SECOND).unwrap();
         let handlers = [after(1_000, "0123456789"), after(meanwhile, "x"), after(later, "0123456789")];
         let mut asked = JoinSet::new();
         for (key, handler) in ["first", "meanwhile", "later"].into_iter().zip(handlers) {

@@ -325,7 +325,8 @@ async fn a_body_that_does_not_come_is_408_and_runs_nothing() {
     let handler = service_fn(|_: Request<buttress_idempotency::RequestBody<Script>>| async {
         Ok::<_, crate::common::Broken>(Response::new(Script::text("it ran")))
     });
-    let layer = IdempotencyLayer::new(MemoryStore::default(), Secret::random()).unscoped().body_time(5 * SECOND);
+    let layer =
+        IdempotencyLayer::new(MemoryStore::default(), Secret::random()).unscoped().body_time(5 * SECOND).unwrap();
     let request = Request::post("/").header("idempotency-key", "a").body(Script::new([Step::Data("a"), Step::Hang]));
     let start = Instant::now();
     let seen = crate::common::read(layer.layer(handler).oneshot(request.unwrap()).await.unwrap()).await;

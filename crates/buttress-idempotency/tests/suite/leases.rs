@@ -177,7 +177,7 @@ async fn a_renewal_that_fails_is_told_and_tried_again() {
 async fn a_renewal_that_is_never_answered_is_given_up_and_the_next_one_is_asked_for() {
     let (far, events) = (Far::new(), Events::default());
     let handler = Handler::slow(10 * SECOND);
-    let layer = layer_over(far.clone()).lease(lease()).store_patience(SECOND / 2).on_event(events.hook());
+    let layer = layer_over(far.clone()).lease(lease()).store_patience(SECOND / 2).unwrap().on_event(events.hook());
     let service = over(&layer, &handler);
     let first = tokio::spawn(service.clone().oneshot(post("a", "x")));
     sleep(SECOND / 2).await;
