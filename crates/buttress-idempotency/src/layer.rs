@@ -273,7 +273,8 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
 
     /// Lets requests run without protection when the store cannot be asked, instead of refusing them with 503 (IDM-19).
     ///
-    /// Such a run ends when its caller leaves. One that has [waited](Followers::Wait) for an equal one is refused all the same: that one has begun.
+    /// Such a run ends when its caller leaves. A request that has [waited](Followers::Wait) for an equal one is refused all
+    /// the same: that one has begun.
     pub fn fail_open(self) -> Self {
         self.with(|settings| settings.fail_open = true)
     }
