@@ -22,6 +22,11 @@ pin_project! {
     /// Frames, trailers, errors and hints of the inner body go through as they are, each as soon as it is there. What is
     /// recorded is recorded before the last frame is handed on, so that whoever has the whole answer finds it recorded.
     ///
+    /// Nothing is read ahead of the caller, and the lease of the run is renewed as the body is polled. Of a caller who
+    /// takes nothing for longer than that it lapses; the end is recorded all the same, unless another run has the key.
+    ///
+    /// It needs Tokio's timer for an answer that is to be recorded and does not come as one frame.
+    ///
     /// # Cancel safety
     ///
     /// A body that is dropped before its end, and is to be recorded, is read to its end by a task of its own; or, by the

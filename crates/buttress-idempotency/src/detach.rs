@@ -44,10 +44,14 @@ impl<T> Drop for Detachable<T> {
     }
 }
 
-/// Runs a future elsewhere. Outside of a runtime it is dropped: `false`.
-pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> bool {
+/// Tells the store something elsewhere. Outside of a runtime it is dropped: `false`.
+pub(crate) fn tell(settings: &Settings, word: impl Future<Output = ()> + Send + 'static) -> bool {
     let Ok(runtime) = Handle::try_current() else { return false };
-    runtime.spawn(future);
+    let sent = settings.detached.send();
+    runtime.spawn(async move {
+        word.await;
+        drop(sent);
+    });
     true
 }
 

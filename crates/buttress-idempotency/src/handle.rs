@@ -24,6 +24,8 @@ pub struct Detached(Arc<Counted>);
 #[derive(Debug, Default)]
 struct Counted {
     running: AtomicUsize,
+    /// Words to the store that nobody waits for.
+    words: AtomicUsize,
     changed: Notify,
 }
 
@@ -34,7 +36,7 @@ impl Detached {
         self.0.running.load(Ordering::Acquire)
     }
 
-    /// Resolves as soon as there is none.
+    /// Resolves as soon as there is none, and the store has heard of all that ended without its caller.
     ///
     /// # Cancel safety
     ///
@@ -43,7 +45,7 @@ impl Detached {
         loop {
             let mut changed = std::pin::pin!(self.0.changed.notified());
             changed.as_mut().enable();
-            if self.running() == 0 {
+            if self.running() == 0 && self.0.words.load(Ordering::Acquire) == 0 {
                 return;
             }
             changed.await;
@@ -54,17 +56,27 @@ impl Detached {
     pub(crate) fn enter(&self, most: usize) -> Option<Place> {
         let within = |running| (running < most).then_some(running + 1);
         let entered = self.0.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, within);
-        entered.is_ok().then(|| Place(self.clone()))
+        entered.is_ok().then(|| Place { of: self.clone(), count: |counted| &counted.running })
+    }
+
+    /// The place of a word to the store. They are short, and take the place of no run.
+    pub(crate) fn send(&self) -> Place {
+        self.0.words.fetch_add(1, Ordering::AcqRel);
+        Place { of: self.clone(), count: |counted| &counted.words }
     }
 }
 
-/// One run that goes on without its caller.
+/// One that goes on without its caller.
 #[derive(Debug)]
-pub(crate) struct Place(Detached);
+pub(crate) struct Place {
+    of: Detached,
+    count: fn(&Counted) -> &AtomicUsize,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.0.running.fetch_sub(1, Ordering::AcqRel);
-        self.0.0.changed.notify_waiters();
+        let counted = &*self.of.0;
+        (self.count)(counted).fetch_sub(1, Ordering::AcqRel);
+        counted.changed.notify_waiters();
     }
 }

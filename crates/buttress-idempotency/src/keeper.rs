@@ -6,13 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::time::{Sleep, sleep};
-
 use crate::{
     EventKind, Held, IdempotencyStore, RecordKey, Settlement, Token, Verdict,
     contain::{Panicked, contained},
-    settings::Shared,
-    settling::Settling,
+    settings::{Settings, Shared},
+    settling::{Patience, Settling},
     sync::Owned,
     telemetry,
 };
@@ -24,47 +22,47 @@ pub(crate) struct Keeper<St: IdempotencyStore> {
     pub(crate) key: RecordKey,
     pub(crate) token: Token,
     lost: bool,
-    timer: Option<Pin<Box<Sleep>>>,
+    // Until the next renewal, or for how long the store may take for one.
+    timer: Patience,
     renewing: Owned<Option<St::Renew>>,
 }
 
 impl<St: IdempotencyStore> Keeper<St> {
     pub(crate) fn new(shared: Arc<Shared<St>>, key: RecordKey, token: Token) -> Self {
-        Self { shared, key, token, lost: false, timer: None, renewing: Owned::new(None) }
+        Self { shared, key, token, lost: false, timer: Patience::default(), renewing: Owned::new(None) }
     }
 
     /// Renews the lease when its time has come (IDM-10). To be polled whenever the run is: it wakes the run's task.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
         while !self.lost {
-            if let Some(renewing) = self.renewing.get() {
-                let renewed = match contained("renew", || Pin::new(renewing).poll(cx)) {
-                    Ok(Poll::Ready(renewed)) => Ok(renewed),
-                    Ok(Poll::Pending) => return,
-                    Err(panicked) => Err(panicked),
-                };
-                *self.renewing.get() = None;
-                self.renewed(renewed);
-            }
-            let lease = self.shared.settings.lease;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(lease.renewal())));
-            if timer.as_mut().poll(cx).is_pending() {
-                return;
-            }
-            self.timer = None;
-            match contained("renew", || self.shared.store.renew(&self.key, self.token, lease)) {
-                Ok(renew) => *self.renewing.get() = Some(renew),
-                Err(panicked) => self.renewed(Err(panicked)),
-            }
+            let Settings { lease, patience, .. } = self.shared.settings;
+            let renewed = match self.renewing.get() {
+                Some(renewing) => match contained("renew", || Pin::new(renewing).poll(cx)) {
+                    Ok(Poll::Ready(renewed)) => Some(renewed),
+                    Ok(Poll::Pending) if !self.timer.is_over(patience, cx) => return,
+                    Ok(Poll::Pending) | Err(Panicked) => None,
+                },
+                None if !self.timer.is_over(lease.renewal(), cx) => return,
+                None => match contained("renew", || self.shared.store.renew(&self.key, self.token, lease)) {
+                    Ok(renew) => {
+                        (*self.renewing.get(), self.timer) = (Some(renew), Patience::default());
+                        continue;
+                    }
+                    Err(Panicked) => None,
+                },
+            };
+            (*self.renewing.get(), self.timer) = (None, Patience::default());
+            self.renewed(renewed);
         }
     }
 
-    /// What the store said to a renewal, if it did not panic.
-    fn renewed(&mut self, renewed: Result<Result<Held, St::Error>, Panicked>) {
+    /// What the store said to a renewal, if it did not panic or take too long.
+    fn renewed(&mut self, renewed: Option<Result<Held, St::Error>>) {
         match renewed {
-            Ok(Ok(Held::Held)) => return,
-            Ok(Ok(Held::Lost)) => return self.lose(),
-            Ok(Err(error)) => telemetry::failed("renew", &error),
-            Err(Panicked) => {}
+            Some(Ok(Held::Held)) => return,
+            Some(Ok(Held::Lost)) => return self.lose(),
+            Some(Err(error)) => telemetry::failed("renew", &error),
+            None => {}
         }
         self.shared.settings.tell(Some(self.key), EventKind::Weakened);
     }

@@ -194,8 +194,13 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     }
 
     /// How long the body of a request with a key may take to arrive: 60 seconds unless said otherwise. Beyond it: 408.
-    pub fn body_time(self, time: Duration) -> Self {
-        self.with(|settings| settings.body_time = time)
+    ///
+    /// # Errors
+    ///
+    /// When it is no time at all.
+    pub fn body_time(self, time: Duration) -> Result<Self, InvalidSetting> {
+        let time = InvalidSetting::unless_positive(time, "a body takes more than no time")?;
+        Ok(self.with(|settings| settings.body_time = time))
     }
 
     /// The longest body of an answer that is recorded, in bytes. Longer ones go to their caller and are recorded as done,
@@ -267,13 +272,21 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     }
 
     /// Lets requests run without protection when the store cannot be asked, instead of refusing them with 503 (IDM-19).
+    ///
+    /// Such a run ends when its caller leaves. A request that has [waited](Followers::Wait) for an equal one is refused all
+    /// the same: that one has begun.
     pub fn fail_open(self) -> Self {
         self.with(|settings| settings.fail_open = true)
     }
 
     /// How long the store may take for an answer before it counts as down.
-    pub fn store_patience(self, patience: Duration) -> Self {
-        self.with(|settings| settings.patience = patience)
+    ///
+    /// # Errors
+    ///
+    /// When it is no time at all.
+    pub fn store_patience(self, patience: Duration) -> Result<Self, InvalidSetting> {
+        let patience = InvalidSetting::unless_positive(patience, "a store takes more than no time")?;
+        Ok(self.with(|settings| settings.patience = patience))
     }
 
     /// The runs that go on without their callers.

@@ -19,9 +19,7 @@ impl Retention {
     ///
     /// When an answer would not last, or would outlast its key, or the key a hundred years.
     pub fn new(answer: Duration, key: Duration) -> Result<Self, InvalidSetting> {
-        if answer.is_zero() {
-            return Err(InvalidSetting("an answer is kept for more than no time"));
-        }
+        let answer = InvalidSetting::unless_positive(answer, "an answer is kept for more than no time")?;
         if key < answer {
             return Err(InvalidSetting("a key is remembered for at least as long as its answer"));
         }
@@ -91,6 +89,13 @@ impl Default for Lease {
 /// A setting that cannot work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSetting(pub(crate) &'static str);
+
+impl InvalidSetting {
+    /// A time that has to be more than none.
+    pub(crate) fn unless_positive(time: Duration, what: &'static str) -> Result<Duration, Self> {
+        if time.is_zero() { Err(Self(what)) } else { Ok(time) }
+    }
+}
 
 impl fmt::Display for InvalidSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

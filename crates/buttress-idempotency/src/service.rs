@@ -180,13 +180,13 @@ where
         ReqB: Body + Send + 'static,
         ResB: Recordable,
     {
+        let fresh = self.inner.clone();
+        let readied = mem::replace(&mut self.inner, fresh);
         let visit = match name {
-            Ok(name) => {
-                let fresh = self.inner.clone();
-                let readied = mem::replace(&mut self.inner, fresh);
-                visit.started(name, readied)
-            }
+            Ok(name) => visit.started(name, readied),
             Err(refusal) => {
+                // Its place below is for others, however long this service is kept.
+                drop(readied);
                 let mut visit = Box::into_pin(visit);
                 visit.as_mut().refuse(refusal);
                 visit

@@ -83,7 +83,7 @@ impl<St: IdempotencyStore> Settling<St> {
             return;
         }
         let (shared, key) = (self.shared.clone(), self.key);
-        if !detach::spawn(std::future::poll_fn(move |cx| self.poll(cx))) {
+        if !detach::tell(&shared.settings, std::future::poll_fn(move |cx| self.poll(cx))) {
             shared.settings.tell(Some(key), EventKind::Weakened);
         }
     }

@@ -65,9 +65,9 @@ impl Shard {
             Err(told) => return (told, Woken::new()),
         };
         // What it takes the place of is dead.
-        let woken = self.remove(key);
+        let mut woken = self.remove(key);
         self.forget(now);
-        if !self.has_room(now) {
+        if !self.has_room(now, &mut woken) {
             return (Claim::Full, woken);
         }
         self.slots.insert(*key, Slot { record, waiting: Vec::new() });

@@ -128,6 +128,18 @@ impl<S, P, ReqB: http_body::Body> Call<S, P, ReqB> {
         }
     }
 
+    /// A try took too long before it could be sent: its place below, or in line for one, is for others.
+    pub(crate) fn not_ready_in_time<B, E>(&mut self) -> Turn<B, E>
+    where
+        S: Clone,
+        P: Policy<E>,
+        B: http_body::Body,
+    {
+        let service = self.service();
+        *service = service.clone();
+        self.time_out()
+    }
+
     /// Until the next try is due.
     pub(crate) fn wait<B: http_body::Body, E>(&self, due: Option<Instant>) -> Turn<B, E> {
         match due {

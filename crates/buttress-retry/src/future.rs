@@ -74,7 +74,7 @@ impl<S, P, F, ReqB, ResB: http_body::Body> ResponseFuture<S, P, F, ReqB, ResB> {
 
 impl<S, P, ReqB, ResB> Future for ResponseFuture<S, P, S::Future, ReqB, ResB>
 where
-    S: Service<Request<ReplayBody<ReqB>>, Response = Response<ResB>>,
+    S: Service<Request<ReplayBody<ReqB>>, Response = Response<ResB>> + Clone,
     P: Policy<S::Error>,
     ReqB: http_body::Body,
     ResB: http_body::Body,
@@ -144,7 +144,7 @@ fn advance<S, P, ReqB, ResB>(
     cx: &mut Context<'_>,
 ) -> Poll<Turn<ResB, S::Error>>
 where
-    S: Service<Request<ReplayBody<ReqB>>, Response = Response<ResB>>,
+    S: Service<Request<ReplayBody<ReqB>>, Response = Response<ResB>> + Clone,
     P: Policy<S::Error>,
     ReqB: http_body::Body,
     ResB: http_body::Body,
@@ -172,12 +172,12 @@ where
         // Readying → Calling | answered | Waiting | Readying
         StateProj::Readying => match call.service().poll_ready(cx) {
             // A failure that was read, or a timer that was late, may have taken all the time there was (RTY-4).
-            Poll::Ready(Ok(())) if call.is_over() => call.time_out(),
+            Poll::Ready(Ok(())) if call.is_over() => call.not_ready_in_time(),
             Poll::Ready(Ok(())) => Turn::Start,
             Poll::Ready(Err(error)) => Turn::Return(Err(error)),
             Poll::Pending => {
                 ready!(timer.poll(cx));
-                call.time_out()
+                call.not_ready_in_time()
             }
         },
         StateProj::TooLate { .. } | StateProj::Calling { .. } | StateProj::Turning => {

@@ -79,6 +79,8 @@ where
         let Self { inner, settings } = self;
         let mut lookup = Lookup::new(&parts.extensions);
         let Ok(plan) = Plan::of(settings, &parts, &mut lookup, &body) else {
+            // It is not called: its place is for others, however long this service is kept.
+            *inner = inner.clone();
             return ResponseFuture::too_late(parts.extensions.get().cloned());
         };
         let (common, Plan { limits, repeat, budget, nested }) = (&settings.common, plan);

@@ -34,17 +34,17 @@ pub(crate) fn layer(settings: &Settings) -> Result<Keys, InvalidSetting> {
     let ttl = settings.idempotency_ttl;
     // A job that is being started is looked up at the provider, if need be, within this time.
     let finish = Leaving::Finish(2 * settings.provider_timeout);
-    Ok(IdempotencyLayer::new(MemoryStore::default(), Secret::random())
+    IdempotencyLayer::new(MemoryStore::default(), Secret::random())
         .scope(scope as FindScope)
         .retention(Retention::new(ttl, ttl + LONGER)?)
+        .leaving(finish)
         .body_limit(BODY_LIMIT)?
         .body_time(BODY_TIMEOUT)
-        .leaving(finish))
 }
 
 /// The same for forms with files: they are read whole when they have a key.
 pub(crate) fn for_uploads(layer: Keys) -> Result<Keys, InvalidSetting> {
-    Ok(layer.body_budget(UPLOADS)?.body_limit(UPLOAD_LIMIT + FORM)?.body_time(UPLOAD_TIME))
+    layer.body_budget(UPLOADS)?.body_limit(UPLOAD_LIMIT + FORM)?.body_time(UPLOAD_TIME)
 }
 
 /// A key is one for a user and a path. Who may not call is told so as without a key.

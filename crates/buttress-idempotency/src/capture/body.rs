@@ -43,18 +43,9 @@ where
             }
             match ready!(polled) {
                 Some(Ok(frame)) => {
-                    let (frame, fits) = match this.draft {
-                        Some(draft) => draft.add(frame, &this.keeper.shared.settings),
-                        None => (frame, true),
-                    };
-                    if !fits {
-                        self.as_mut().settle(true);
-                    } else if this.body.is_end_stream() && this.draft.is_some() {
-                        *this.end = Some(Some(Ok(frame)));
-                        self.as_mut().settle(false);
-                        continue;
+                    if let Some(frame) = self.as_mut().take_note(frame, cx) {
+                        return Poll::Ready(Some(Ok(frame)));
                     }
-                    return Poll::Ready(Some(Ok(frame)));
                 }
                 // An answer that broke off is no answer, but what it tells of is done.
                 end @ Some(Err(_)) => {
@@ -67,6 +58,25 @@ where
                 }
             }
         }
+    }
+
+    /// Hands a frame on, unless it is the last: that one waits for the store.
+    fn take_note(mut self: Pin<&mut Self>, frame: Frame<B::Data>, cx: &mut Context<'_>) -> Option<Frame<B::Data>> {
+        let this = self.as_mut().project();
+        let Some(draft) = this.draft else { return Some(frame) };
+        let (frame, fits) = draft.add(frame, &this.keeper.shared.settings);
+        let is_last = this.body.is_end_stream();
+        if fits && !is_last {
+            // A caller may take its time for an answer that is all there.
+            this.keeper.poll(cx);
+            return Some(frame);
+        }
+        self.as_mut().settle(!fits);
+        if !is_last {
+            return Some(frame);
+        }
+        *self.project().end = Some(Some(Ok(frame)));
+        None
     }
 
     /// The answer has ended, or will not be kept.

@@ -68,11 +68,11 @@ impl Shard {
 
     /// Whether another record fits: if need be, in the place of the oldest that is done. What runs, and what is uncertain,
     /// stays (IDM-23).
-    pub(super) fn has_room(&mut self, now: Duration) -> bool {
+    pub(super) fn has_room(&mut self, now: Duration, woken: &mut Woken) -> bool {
         if self.slots.len() < self.bounds.records {
             return true;
         }
-        self.sweep(now);
+        self.sweep(now, woken);
         while self.slots.len() >= self.bounds.records {
             let Some((key, token)) = self.bare.pop_front().or_else(|| self.whole.pop_front()) else { return false };
             if self.slots.get(&key).is_some_and(|slot| slot.is(token)) {
@@ -84,7 +84,7 @@ impl Shard {
     }
 
     /// Looks through all for what died: at most once a second.
-    fn sweep(&mut self, now: Duration) {
+    fn sweep(&mut self, now: Duration, woken: &mut Woken) {
         if self.swept.is_none_or(|swept| now.saturating_sub(swept) >= Duration::from_secs(1)) {
             self.swept = Some(now);
             let bytes = &mut self.bytes;
@@ -92,7 +92,7 @@ impl Shard {
                 let stays = !slot.record.is_absent(now);
                 if !stays {
                     *bytes -= slot.bytes();
-                    slot.waiting.drain(..).for_each(|(_, waker)| waker.wake());
+                    woken.append(&mut slot.waiting);
                 }
                 stays
             });

@@ -127,9 +127,9 @@ where
         self.refuse(refusal);
     }
 
-    /// The store has no word on the key, or no room for it.
+    /// The store has no word on the key, or no room for it. Who has waited for a run knows that there was one.
     fn not_claimed(self: Pin<&mut Self>) {
-        if self.shared.settings.fail_open {
+        if self.shared.settings.fail_open && self.follow_until.is_none() {
             return self.run_unprotected();
         }
         self.refuse(Refusal::StoreDown);
@@ -142,9 +142,11 @@ where
         self.end_without_run(answer);
     }
 
-    /// Its body is of no more use: its room is for others, however long the future is kept.
+    /// Its body, and its place in the service below, are of no more use: they are for others, however long the future is
+    /// kept.
     fn end_without_run(mut self: Pin<&mut Self>, answer: Response<ResponseBody<ResB, St>>) {
-        *self.as_mut().project().gathered = Gathered::default();
+        let this = self.as_mut().project();
+        (*this.gathered, *this.inner) = (Gathered::default(), None);
         self.end(Ok(answer));
     }
 

@@ -9,6 +9,7 @@ use std::{
 
 use http::Request;
 use http_body::Body;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use super::{Stage, StageProj, Visit, ask::asked};
@@ -73,18 +74,25 @@ where
     }
 }
 
-/// A claim that nobody waits for any more: what it wins is given back.
+/// A claim that nobody waits for any more: what it wins is given back. A store that says nothing for as long as a lease
+/// lasts is left alone, as that has lapsed by then.
 pub(super) fn give_back<St: IdempotencyStore>(claim: Option<St::Claim>, shared: &Arc<Shared<St>>, key: RecordKey) {
     let Some(mut claim) = claim else { return };
-    let shared = shared.clone();
     let release = move |shared: &Arc<Shared<St>>, claimed| {
         if let Ok(Claim::Won(token)) = claimed {
             Settling::start(shared, key, token, Settlement::Release).dispatch();
         }
     };
     match asked::<St>(&mut claim, &mut Context::from_waker(Waker::noop())) {
-        Ok(Poll::Ready(claimed)) => release(&shared, claimed),
-        Ok(Poll::Pending) => _ = detach::spawn(async move { release(&shared, claim.await) }),
+        Ok(Poll::Ready(claimed)) => release(shared, claimed),
+        Ok(Poll::Pending) => {
+            let (lease, told) = (shared.settings.lease.duration(), shared.clone());
+            detach::tell(&shared.settings, async move {
+                if let Ok(claimed) = timeout(lease, claim).await {
+                    release(&told, claimed);
+                }
+            });
+        }
         Err(Panicked) => {}
     }
 }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::time::advance;
 use tower::ServiceExt;
 
-use crate::common::{Events, Handler, Script, Step, layer, over, post, send};
+use crate::common::{Events, Far, Handler, Script, Step, layer, layer_over, over, post, send};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -221,6 +221,15 @@ async fn a_reader_that_stops_at_the_last_frame_has_a_recorded_answer() {
     first.body_mut().frame().await.unwrap().unwrap();
     let again = send(&service, post("a", "x")).await;
     assert!(again.is_replay(), "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stops_at_the_last_frame_of_an_answer_that_is_too_long_finds_it_done() {
+    let layer = layer_over(Far::new()).answer_limit(4).unwrap();
+    let service = over(&layer, &body(|| Script::new([Step::Data("hello")]).telling_end()));
+    let mut first = service.clone().oneshot(post("a", "x")).await.unwrap();
+    assert_eq!(first.body_mut().frame().await.unwrap().unwrap().into_data().unwrap(), "hello");
+    assert_eq!(send(&service, post("a", "x")).await.code(), "result_unavailable");
 }
 
 #[tokio::test]

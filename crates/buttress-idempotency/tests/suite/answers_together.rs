@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -20,7 +20,9 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::{task::JoinSet, time::sleep};
 use tower::ServiceExt;
 
-use crate::common::{Events, Far, Handler, Scope1, Script, Seen, Step, layer, layer_over, over, post, read, send};
+use crate::common::{
+    Events, FAR, Far, Handler, Line, Scope1, Script, Seen, Step, layer, layer_over, over, post, read, send,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -109,24 +111,29 @@ async fn who_finds_no_room_on_its_way_gives_back_what_it_had() {
 }
 
 /// Leaves an answer after so many polls of future and body. `false`: it was over before.
-async fn leave_after(layer: &Layer1, handler: &Handler, polls: usize) -> bool {
+async fn leave_after<St: IdempotencyStore>(layer: &Layer1<St>, handler: &Handler, polls: usize) -> bool {
     let service = over(layer, handler);
     let mut asked = Box::pin(async move { read(service.oneshot(post("a", "x")).await.unwrap()).await });
     for _ in 0..polls {
         if poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx).is_ready())).await {
             return false;
         }
-        sleep(SECOND / 2).await;
+        sleep(FAR / 2).await;
     }
     true
 }
 
 #[tokio::test(start_paused = true)]
 async fn wherever_the_caller_leaves_the_room_is_given_back() {
-    let steps = || [Step::Data("123"), Step::Sleep(SECOND), Step::Data("456"), Step::Sleep(SECOND), Step::Data("7890")];
-    for leaving in [Leaving::Abandon, Leaving::Finish(60 * SECOND), Leaving::Finish(SECOND)] {
+    leave_everywhere(MemoryStore::default).await;
+    leave_everywhere(Far::new).await;
+}
+
+async fn leave_everywhere<St: IdempotencyStore>(store: fn() -> St) {
+    let steps = || [Step::Data("123"), Step::Sleep(FAR), Step::Data("456"), Step::Sleep(FAR), Step::Data("7890")];
+    for leaving in [Leaving::Abandon, Leaving::Finish(60 * SECOND), Leaving::Finish(FAR)] {
         for polls in 0.. {
-            let layer = narrow(layer()).leaving(leaving);
+            let layer = narrow(layer_over(store())).leaving(leaving);
             let early = leave_after(&layer, &answering(steps()), polls).await;
             layer.detached().idle().await;
             assert!(is_all_there(&layer).await, "left after {polls} polls: {leaving:?}");
@@ -166,7 +173,7 @@ async fn the_room_is_held_until_the_store_has_the_answer_or_has_taken_too_long()
     };
     for (silent, meanwhile, later) in [(false, 1_010, 1_030), (true, 2_000, 3_100)] {
         let far = Far::new();
-        let layer = narrow(layer_over(far.clone())).store_patience(2 * SECOND);
+        let layer = narrow(layer_over(far.clone())).store_patience(2 * SECOND).unwrap();
         let handlers = [after(1_000, "0123456789"), after(meanwhile, "x"), after(later, "0123456789")];
         let mut asked = JoinSet::new();
         for (key, handler) in ["first", "meanwhile", "later"].into_iter().zip(handlers) {
@@ -180,6 +187,22 @@ async fn the_room_is_held_until_the_store_has_the_answer_or_has_taken_too_long()
         assert_eq!(asked.join_all().await, [200; 3]);
         assert_eq!(ask(&layer, "meanwhile", &Handler::numbered()).await.code(), "result_unavailable", "{silent}");
         assert!(ask(&layer, "later", &Handler::numbered()).await.is_replay(), "{silent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_or_panics_at_the_end_keeps_no_room() {
+    let ways: [fn(&Line) -> &AtomicBool; 3] = [|line| &line.forgetful, |line| &line.panics, |line| &line.bites];
+    for (i, way) in ways.into_iter().enumerate() {
+        let far = Far::new();
+        let layer = narrow(layer_over(far.clone()));
+        let handler = answering([Step::Data("12345"), Step::Sleep(SECOND), Step::Data("67890")]);
+        let mut body = over(&layer, &handler).oneshot(post("a", "x")).await.unwrap().into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        way(far.line()).store(true, Ordering::SeqCst);
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "67890");
+        way(far.line()).store(false, Ordering::SeqCst);
+        assert!(is_all_there(&layer).await, "{i}");
     }
 }
 

@@ -165,7 +165,7 @@ async fn wherever_the_caller_leaves_the_room_is_given_back() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_trickles_holds_its_room_no_longer_than_a_body_may_take() {
-    let layer = narrow().body_time(3 * SECOND);
+    let layer = narrow().body_time(3 * SECOND).unwrap();
     let trickle = (0..9).flat_map(|_| [Step::Data("1"), Step::Sleep(SECOND)]);
     let slow = tokio::spawn(layer.layer(service_fn(echo)).oneshot(ask("a", Script::new(trickle))));
     sleep(5 * SECOND / 2).await;

@@ -5,7 +5,7 @@ use http::{Request, Response, Uri, header::CONTENT_TYPE};
 use http_body_util::Full;
 use tokio::{
     task::JoinSet,
-    time::{Instant, advance, sleep},
+    time::{Instant, advance, sleep, timeout},
 };
 use tower::ServiceExt;
 
@@ -166,6 +166,35 @@ async fn who_waits_for_another_run_gives_back_what_it_had_reserved() {
     assert_eq!(handler.runs(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_at_once_holds_no_place_below_even_if_its_service_is_kept() {
+    use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer};
+
+    let limited = GlobalConcurrencyLimitLayer::new(1).layer(Handler::numbered());
+    let mut kept = layer().layer(limited);
+    let other = kept.clone();
+    let refused = kept.ready().await.unwrap().call(post("\"", "x")).await.unwrap();
+    assert_eq!(refused.status(), 400);
+    let seen = timeout(SECOND, send(&other, post("a", "x"))).await.expect("the only place is free");
+    assert_eq!(seen.body, "run 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_answered_without_a_run_holds_no_place_below_even_if_its_future_is_kept() {
+    use tower::{Layer, Service, limit::GlobalConcurrencyLimitLayer};
+
+    let limited = GlobalConcurrencyLimitLayer::new(1).layer(Handler::numbered());
+    let mut service = layer().layer(limited);
+    send(&service, post("a", "x")).await;
+    let mut kept = Vec::new();
+    for (body, status) in [("x", 200), ("other", 422), ("x", 200)] {
+        let ready = timeout(SECOND, service.ready()).await.expect("those before have given their place back");
+        let mut future = Box::pin(ready.unwrap().call(post("a", body)));
+        assert_eq!(future.as_mut().await.unwrap().status(), status);
+        kept.push(future);
+    }
+}
+
 // IDM-7
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_five_hundred_equal_requests_at_once_on_several_threads_one_runs() {
@@ -296,7 +325,8 @@ async fn a_body_that_does_not_come_is_408_and_runs_nothing() {
     let handler = service_fn(|_: Request<buttress_idempotency::RequestBody<Script>>| async {
         Ok::<_, crate::common::Broken>(Response::new(Script::text("it ran")))
     });
-    let layer = IdempotencyLayer::new(MemoryStore::default(), Secret::random()).unscoped().body_time(5 * SECOND);
+    let layer =
+        IdempotencyLayer::new(MemoryStore::default(), Secret::random()).unscoped().body_time(5 * SECOND).unwrap();
     let request = Request::post("/").header("idempotency-key", "a").body(Script::new([Step::Data("a"), Step::Hang]));
     let start = Instant::now();
     let seen = crate::common::read(layer.layer(handler).oneshot(request.unwrap()).await.unwrap()).await;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use buttress_idempotency::{Effect, EventKind, IdempotencyStore, Lease, Run, Settled, Settlement};
 use http::Response;
+use http_body_util::BodyExt;
 use tokio::time::{advance, sleep};
 use tower::ServiceExt;
 
@@ -46,6 +47,22 @@ async fn the_lease_is_renewed_over_a_far_store_and_while_the_body_comes() {
     }
     assert_eq!(first.await.unwrap().body, "ab");
     assert!(send(&service, post("a", "x")).await.is_replay());
+    assert_eq!(handler.runs(), 1);
+}
+
+// IDM-10
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_renewed_while_a_slow_caller_takes_an_answer_that_is_there() {
+    let handler = Handler::with(|| Response::new(Script::new(["a", "b", "c", "d", "e"].map(Step::Data))));
+    let service = over(&layer().lease(lease()).effect(Effect::None), &handler);
+    let mut body = service.clone().oneshot(post("a", "x")).await.unwrap().into_body();
+    for frame in 1..=5 {
+        assert!(body.frame().await.unwrap().is_ok());
+        sleep(3 * SECOND / 2).await;
+        assert_eq!(send(&service, post("a", "x")).await.code(), "idempotency_in_progress", "{frame}");
+    }
+    assert!(body.frame().await.is_none());
+    assert_eq!(send(&service, post("a", "x")).await.body, "abcde");
     assert_eq!(handler.runs(), 1);
 }
 
@@ -153,6 +170,26 @@ async fn a_renewal_that_fails_is_told_and_tried_again() {
     sleep(3 * SECOND).await;
     assert_eq!(send(&service, post("a", "x")).await.code(), "idempotency_in_progress");
     assert!(first.await.unwrap().is_ok());
+}
+
+// IDM-10
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_never_answered_is_given_up_and_the_next_one_is_asked_for() {
+    let (far, events) = (Far::new(), Events::default());
+    let handler = Handler::slow(10 * SECOND);
+    let layer = layer_over(far.clone()).lease(lease()).store_patience(SECOND / 2).unwrap().on_event(events.hook());
+    let service = over(&layer, &handler);
+    let first = tokio::spawn(service.clone().oneshot(post("a", "x")));
+    sleep(SECOND / 2).await;
+    far.line().silent.store(true, std::sync::atomic::Ordering::SeqCst);
+    sleep(SECOND).await;
+    far.line().silent.store(false, std::sync::atomic::Ordering::SeqCst);
+    for _ in 0..8 {
+        sleep(SECOND).await;
+        assert_eq!(send(&service, post("a", "x")).await.code(), "idempotency_in_progress");
+    }
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(events.all().iter().filter(|kind| **kind == EventKind::Weakened).count(), 1);
 }
 
 #[test]

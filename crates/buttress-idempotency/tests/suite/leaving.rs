@@ -190,6 +190,23 @@ async fn a_run_that_is_abandoned_is_uncertain_or_its_key_is_free() {
     }
 }
 
+// IDM-14: a process that ends then takes no word to the store with it.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_what_goes_on_waits_until_the_store_knows_of_it() {
+    for leaving in [Leaving::Abandon, Leaving::Finish(SECOND), Leaving::Finish(60 * SECOND)] {
+        for polls in (0..).step_by(2) {
+            let layer = layer_over(Far::new()).leaving(leaving);
+            let early = leave_after(&layer, &long_way(), polls).await;
+            layer.detached().idle().await;
+            let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+            assert_eq!(alive, 0, "left after {polls} polls: {leaving:?}");
+            if !early {
+                break;
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_goes_on_has_an_end() {
     let events = Events::default();

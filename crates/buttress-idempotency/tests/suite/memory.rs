@@ -1,4 +1,14 @@
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::{Context, Wake},
+    thread,
+    time::Duration,
+};
 
 use buttress_idempotency::{
     Bid, Capacity, Claim, Effect, Fingerprint, IdempotencyStore, Kept, Lease, MemoryStore, RecordKey, Retention,
@@ -87,6 +97,32 @@ async fn runs_without_an_effect_that_died_make_room() {
     assert_eq!(claim(&store, 2, Effect::None).await, Claim::Full);
     advance(10 * SECOND).await;
     assert!(matches!(claim(&store, 2, Effect::None).await, Claim::Won(_)));
+}
+
+/// Whoever is woken may ask the store at once.
+struct Asks {
+    store: MemoryStore,
+    answered: AtomicBool,
+}
+
+impl Wake for Asks {
+    fn wake(self: Arc<Self>) {
+        let (store, (tell, told)) = (self.store.clone(), mpsc::channel());
+        thread::spawn(move || tell.send(store.len()));
+        self.answered.store(told.recv_timeout(SECOND).is_ok(), Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_a_run_that_died_is_woken_outside_of_the_lock() {
+    let store = store(1, 1_000);
+    let Claim::Won(token) = claim(&store, 0, Effect::None).await else { panic!("it is free") };
+    let asks = Arc::new(Asks { store: store.clone(), answered: AtomicBool::new(false) });
+    let mut wait = store.wait(&key(0), token);
+    assert!(Pin::new(&mut wait).poll(&mut Context::from_waker(&asks.clone().into())).is_pending());
+    advance(10 * SECOND).await;
+    assert!(matches!(claim(&store, 1, Effect::None).await, Claim::Won(_)));
+    assert!(asks.answered.load(Ordering::SeqCst));
 }
 
 // IDM-23

@@ -7,7 +7,7 @@ use buttress_idempotency::{
 use tokio::time::{Instant, advance, sleep};
 use tower::ServiceExt;
 
-use crate::common::{Events, FAR, Far, Handler, layer_over, over, post, send};
+use crate::common::{Events, FAR, Far, Handler, layer, layer_over, over, post, send};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -103,14 +103,14 @@ async fn failing_open_is_a_choice_and_is_told() {
 async fn a_store_that_never_answers_is_down_after_a_while_and_what_it_claimed_is_given_back() {
     let far = Far::new();
     let handler = Handler::numbered();
-    let service = over(&layer_over(far.clone()).store_patience(SECOND), &handler);
+    let service = over(&layer_over(far.clone()).store_patience(SECOND).unwrap(), &handler);
     far.line().silent.store(true, Ordering::SeqCst);
     let start = Instant::now();
     assert_eq!(send(&service, post("a", "x")).await.status, 503);
     assert_eq!(start.elapsed(), SECOND);
     // One that answers after its time is up.
     far.line().silent.store(false, Ordering::SeqCst);
-    let hasty = over(&layer_over(far.clone()).store_patience(FAR * 3 / 4), &handler);
+    let hasty = over(&layer_over(far.clone()).store_patience(FAR * 3 / 4).unwrap(), &handler);
     assert_eq!(send(&hasty, post("a", "x")).await.status, 503);
     sleep(SECOND).await;
     assert_eq!((send(&service, post("a", "x")).await.status, handler.runs()), (200, 1));
@@ -137,7 +137,7 @@ async fn a_store_that_is_down_at_the_end_costs_the_record_and_not_the_answer() {
 async fn a_store_that_hangs_at_the_end_holds_the_answer_up_for_its_patience_and_no_longer() {
     let far = Far::new();
     let handler = Handler::slow(SECOND);
-    let service = over(&layer_over(far.clone()).store_patience(2 * SECOND), &handler);
+    let service = over(&layer_over(far.clone()).store_patience(2 * SECOND).unwrap(), &handler);
     let first = tokio::spawn({
         let service = service.clone();
         async move { (send(&service, post("a", "x")).await, Instant::now()) }
@@ -159,6 +159,46 @@ async fn a_store_without_room_is_503() {
     tokio::task::yield_now().await;
     assert_eq!(send(&service, post("b", "x")).await.code(), "store_unavailable");
     first.await.unwrap().unwrap();
+}
+
+#[test]
+fn no_time_at_all_is_refused() {
+    assert!(layer().body_time(Duration::ZERO).is_err());
+    assert!(layer().store_patience(Duration::ZERO).is_err());
+}
+
+// IDM-19: it is known to have run.
+#[tokio::test(start_paused = true)]
+async fn who_has_waited_for_a_run_does_not_run_without_protection() {
+    let (far, handler) = (Far::new(), Handler::slow(2 * SECOND));
+    let layer = layer_over(far.clone()).followers(Followers::Wait(10 * SECOND)).fail_open();
+    let service = over(&layer, &handler);
+    let first = tokio::spawn(service.clone().oneshot(post("a", "x")));
+    sleep(SECOND).await;
+    let second = tokio::spawn({
+        let service = service.clone();
+        async move { send(&service, post("a", "x")).await }
+    });
+    sleep(SECOND / 2).await;
+    far.line().deaf.store(true, Ordering::SeqCst);
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!((second.await.unwrap().code().as_str(), handler.runs()), ("store_unavailable", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_that_are_never_answered_do_not_pile_up() {
+    let far = Far::new();
+    let lease = Lease::new(10 * SECOND).unwrap();
+    let service = over(&layer_over(far.clone()).store_patience(SECOND).unwrap().lease(lease), &Handler::numbered());
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = alive();
+    far.line().silent.store(true, Ordering::SeqCst);
+    for key in ["a", "b", "c"] {
+        assert_eq!(send(&service, post(key, "x")).await.status, 503);
+    }
+    assert_eq!(alive(), before + 3, "what they may win is given back");
+    sleep(11 * SECOND).await;
+    assert_eq!(alive(), before, "by now it has lapsed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use buttress_core::Deadline;
 use buttress_retry::{Backoff, ReplayBody, RetryLayer};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -140,6 +141,39 @@ async fn a_service_that_does_not_get_ready_costs_the_time_of_a_try() {
     assert!((ms(600)..=ms(604)).contains(&started.elapsed()), "{:?}", started.elapsed());
     assert_eq!(server.tries(), 1);
     taken.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_got_no_place_in_time_does_not_stand_in_line_for_one_while_it_waits() {
+    let server = Server::answers([status(503)]);
+    let ten_seconds = Backoff::decorrelated(ms(10_000), ms(10_000)).unwrap();
+    let layer = RetryLayer::new().backoff(ten_seconds).attempt_timeout(ms(300)).unwrap();
+    let stack = ServiceBuilder::new().layer(layer).layer(ConcurrencyLimitLayer::new(1)).service(server.clone());
+    let waiting = tokio::spawn(stack.clone().oneshot(get()));
+    tokio::task::yield_now().await;
+    let mut greedy = stack.clone();
+    std::future::poll_fn(|cx| Service::<Request<Empty<Bytes>>>::poll_ready(&mut greedy, cx)).await.unwrap();
+    // The second try began a second ago, and was given up.
+    tokio::time::sleep(ms(11_000)).await;
+    drop(greedy);
+    let started = Instant::now();
+    assert_eq!(stack.oneshot(get()).await.unwrap().status(), 200);
+    assert_eq!(started.elapsed(), ms(0), "the only place is free");
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+    assert_eq!(server.tries(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_comes_too_late_holds_no_place_even_if_its_service_is_kept() {
+    let server = Server::default();
+    let mut kept = ServiceBuilder::new().layer(layer()).layer(ConcurrencyLimitLayer::new(1)).service(server.clone());
+    let other = kept.clone();
+    let mut late = get();
+    late.extensions_mut().insert(Deadline::at(Instant::now().into_std()));
+    let ready = ServiceExt::<Request<Empty<Bytes>>>::ready(&mut kept).await.unwrap();
+    assert_eq!(ready.call(late).await.unwrap().status(), 504);
+    let answered = tokio::time::timeout(ms(1_000), other.oneshot(get())).await.expect("the only place is free");
+    assert_eq!((answered.unwrap().status().as_u16(), server.tries()), (200, 1));
 }
 
 // RTY-5, CBK-18
