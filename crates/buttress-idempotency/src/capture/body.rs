@@ -127,6 +127,8 @@ impl Draft {
             }
         }
     }
+
+    /// Room among all answers that are being recorded.
     fn take_room(&mut self, len: usize, settings: &Settings) -> bool {
         let taken = len == 0 || self.share.take(len, &settings.answer_budget);
         if !taken {
