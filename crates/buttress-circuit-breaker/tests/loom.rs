@@ -52,6 +52,17 @@ fn start(layer: &BreakerLayer) -> Option<impl Future + use<>> {
     future.as_mut().poll(&mut cx).is_pending().then_some(future)
 }
 
+/// A call that has been let in; it is answered with this status when what is returned is called.
+fn begin(layer: &BreakerLayer, status: u16) -> impl FnOnce() + Send + 'static {
+    let answer = move |_: Request<()>| -> Ready<Result<Answer, Infallible>> {
+        ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
+    };
+    let mut service = layer.layer(service_fn(answer));
+    assert!(service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
+    let mut began = Box::pin(service.call(Request::new(())));
+    move || assert!(began.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready())
+}
+
 /// Counts how often the circuit goes there.
 fn counting(policy: Policy, state: State) -> (BreakerLayer, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
@@ -139,17 +150,8 @@ fn a_reset_beside_a_result_leaves_nothing_of_it() {
         loom::model(move || {
             let layer = BreakerLayer::new("a", policy()).unwrap();
             let circuit = layer.circuit().unwrap();
-            let waits = move |_: Request<()>| -> Ready<Result<Answer, Infallible>> {
-                ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
-            };
-            let mut service = layer.layer(service_fn(waits));
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(service.poll_ready(&mut cx).is_ready());
             // It was let in before the reset.
-            let mut began = Box::pin(service.call(Request::new(())));
-            let ending = thread::spawn(move || {
-                assert!(began.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
-            });
+            let ending = thread::spawn(begin(&layer, status));
             circuit.reset();
             ending.join().unwrap();
             assert_eq!(circuit.snapshot().calls, 0);
@@ -172,16 +174,7 @@ fn a_circuit_may_end_beside_the_result_of_a_call() {
                 seen.fetch_add(usize::from(failed), Ordering::Relaxed);
             });
             let layer = BreakerLayer::new("a", policy).unwrap();
-            let mut service = layer.layer(service_fn(move |_: Request<()>| -> Ready<Result<Answer, Infallible>> {
-                ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
-            }));
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(service.poll_ready(&mut cx).is_ready());
-            let mut began = Box::pin(service.call(Request::new(())));
-            drop(service);
-            let ending = thread::spawn(move || {
-                assert!(began.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
-            });
+            let ending = thread::spawn(begin(&layer, status));
             drop(layer);
             ending.join().unwrap();
             assert!(told.load(Ordering::Relaxed) <= usize::from(status == 500));
@@ -196,16 +189,7 @@ fn a_result_of_a_circuit_that_is_gone_is_never_that_of_the_next() {
     for status in [200, 500] {
         loom::model(move || {
             let layer = BreakerLayer::new("a", policy()).unwrap();
-            let mut service = layer.layer(service_fn(move |_: Request<()>| -> Ready<Result<Answer, Infallible>> {
-                ready(Ok(Response::builder().status(status).body(Empty::new()).unwrap()))
-            }));
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(service.poll_ready(&mut cx).is_ready());
-            let mut began = Box::pin(service.call(Request::new(())));
-            drop(service);
-            let ending = thread::spawn(move || {
-                assert!(began.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
-            });
+            let ending = thread::spawn(begin(&layer, status));
             drop(layer);
             let next = BreakerLayer::new("b", policy()).unwrap();
             call(&next, 200);
