@@ -12,10 +12,8 @@ use crate::{
     settings::{Required, Settings, Shared},
 };
 
-const TOO_SMALL_A_BUDGET: InvalidSetting =
-    InvalidSetting("the budget of all bodies has room for one of the greatest length");
-const TOO_SMALL_FOR_AN_ANSWER: InvalidSetting =
-    InvalidSetting("the budget of all answers has room for one of the greatest length");
+const ROOM_FOR_ONE_BODY: &str = "the budget of all bodies has room for one of the greatest length";
+const ROOM_FOR_ONE_ANSWER: &str = "the budget of all answers has room for one of the greatest length";
 
 /// Runs a request with an idempotency key once, and replays its answer.
 ///
@@ -166,9 +164,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     ///
     /// When it is more than the [budget](Self::body_budget) of all bodies together: give them a larger one before.
     pub fn body_limit(self, bytes: usize) -> Result<Self, InvalidSetting> {
-        if bytes > self.shared.settings.body_budget.most() {
-            return Err(TOO_SMALL_A_BUDGET);
-        }
+        InvalidSetting::unless(bytes <= self.shared.settings.body_budget.most(), ROOM_FOR_ONE_BODY)?;
         Ok(self.with(|settings| settings.body_limit = bytes))
     }
 
@@ -187,9 +183,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     ///
     /// When it has no room for [one body](Self::body_limit) of the greatest length.
     pub fn body_budget(self, bytes: usize) -> Result<Self, InvalidSetting> {
-        if bytes < self.shared.settings.body_limit {
-            return Err(TOO_SMALL_A_BUDGET);
-        }
+        InvalidSetting::unless(bytes >= self.shared.settings.body_limit, ROOM_FOR_ONE_BODY)?;
         Ok(self.with(|settings| settings.body_budget = Budget::new(bytes)))
     }
 
@@ -199,7 +193,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     ///
     /// When it is no time at all.
     pub fn body_time(self, time: Duration) -> Result<Self, InvalidSetting> {
-        let time = InvalidSetting::unless_positive(time, "a body takes more than no time")?;
+        InvalidSetting::unless(!time.is_zero(), "a body takes more than no time")?;
         Ok(self.with(|settings| settings.body_time = time))
     }
 
@@ -210,9 +204,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     ///
     /// When it is more than the [budget](Self::answer_budget) of all answers together: give them a larger one before.
     pub fn answer_limit(self, bytes: usize) -> Result<Self, InvalidSetting> {
-        if bytes > self.shared.settings.answer_budget.most() {
-            return Err(TOO_SMALL_FOR_AN_ANSWER);
-        }
+        InvalidSetting::unless(bytes <= self.shared.settings.answer_budget.most(), ROOM_FOR_ONE_ANSWER)?;
         Ok(self.with(|settings| settings.answer_limit = bytes))
     }
 
@@ -227,9 +219,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     ///
     /// When it has no room for [one answer](Self::answer_limit) of the greatest length.
     pub fn answer_budget(self, bytes: usize) -> Result<Self, InvalidSetting> {
-        if bytes < self.shared.settings.answer_limit {
-            return Err(TOO_SMALL_FOR_AN_ANSWER);
-        }
+        InvalidSetting::unless(bytes >= self.shared.settings.answer_limit, ROOM_FOR_ONE_ANSWER)?;
         Ok(self.with(|settings| settings.answer_budget = Budget::new(bytes)))
     }
 
@@ -285,7 +275,7 @@ impl<St: IdempotencyStore, Sc> IdempotencyLayer<St, Sc> {
     ///
     /// When it is no time at all.
     pub fn store_patience(self, patience: Duration) -> Result<Self, InvalidSetting> {
-        let patience = InvalidSetting::unless_positive(patience, "a store takes more than no time")?;
+        InvalidSetting::unless(!patience.is_zero(), "a store takes more than no time")?;
         Ok(self.with(|settings| settings.patience = patience))
     }
 

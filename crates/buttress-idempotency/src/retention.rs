@@ -19,10 +19,8 @@ impl Retention {
     ///
     /// When an answer would not last, or would outlast its key, or the key a hundred years.
     pub fn new(answer: Duration, key: Duration) -> Result<Self, InvalidSetting> {
-        let answer = InvalidSetting::unless_positive(answer, "an answer is kept for more than no time")?;
-        if key < answer {
-            return Err(InvalidSetting("a key is remembered for at least as long as its answer"));
-        }
+        InvalidSetting::unless(!answer.is_zero(), "an answer is kept for more than no time")?;
+        InvalidSetting::unless(key >= answer, "a key is remembered for at least as long as its answer")?;
         if key > LONGEST {
             return Err(InvalidSetting("a key is remembered for at most a hundred years"));
         }
@@ -91,9 +89,8 @@ impl Default for Lease {
 pub struct InvalidSetting(pub(crate) &'static str);
 
 impl InvalidSetting {
-    /// A time that has to be more than none.
-    pub(crate) fn unless_positive(time: Duration, what: &'static str) -> Result<Duration, Self> {
-        if time.is_zero() { Err(Self(what)) } else { Ok(time) }
+    pub(crate) fn unless(holds: bool, what: &'static str) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self(what)) }
     }
 }
 

@@ -52,7 +52,7 @@ impl MemoryStore {
         Self::with_clock(keys, Clock::tokio)
     }
 
-    /// The same by the time of the processor, which takes a third of the time to read.
+    /// The same by the time of the processor, which takes half the time to read, or less.
     ///
     /// This is the counter of cycles where it is reliable, and else the clock of the system. How fast it goes is measured
     /// once in a process, which takes up to 200 ms; so it may be wrong by some millionths, and on a machine that was moved

@@ -20,6 +20,11 @@ use crate::common::*;
 
 type Asked = Request<ReplayBody<Empty<Bytes>>>;
 
+/// Takes a place for a call that is yet to be made.
+async fn get_ready(service: &mut impl Service<Request<Empty<Bytes>>, Error: std::fmt::Debug>) {
+    service.ready().await.unwrap();
+}
+
 /// Panics when it is called before it said that it is ready, as tower allows; a clone starts unready.
 struct Strict {
     ready: bool,
@@ -126,12 +131,12 @@ async fn a_service_that_does_not_get_ready_costs_the_time_of_a_try() {
     let layer = layer().attempt_timeout(ms(300)).unwrap();
     let stack = ServiceBuilder::new().layer(layer).layer(ConcurrencyLimitLayer::new(1)).service(server.clone());
     let mut first = stack.clone();
-    std::future::poll_fn(|cx| Service::<Request<Empty<Bytes>>>::poll_ready(&mut first, cx)).await.unwrap();
+    get_ready(&mut first).await;
     let call = first.call(get());
     // Takes the place as soon as the first try gives it back, and keeps it.
     let mut greedy = stack.clone();
     let taken = tokio::spawn(async move {
-        std::future::poll_fn(|cx| Service::<Request<Empty<Bytes>>>::poll_ready(&mut greedy, cx)).await.unwrap();
+        get_ready(&mut greedy).await;
         tokio::time::sleep(ms(10_000)).await;
         drop(greedy);
     });
@@ -152,7 +157,7 @@ async fn who_got_no_place_in_time_does_not_stand_in_line_for_one_while_it_waits(
     let waiting = tokio::spawn(stack.clone().oneshot(get()));
     tokio::task::yield_now().await;
     let mut greedy = stack.clone();
-    std::future::poll_fn(|cx| Service::<Request<Empty<Bytes>>>::poll_ready(&mut greedy, cx)).await.unwrap();
+    get_ready(&mut greedy).await;
     // The second try began a second ago, and was given up.
     tokio::time::sleep(ms(11_000)).await;
     drop(greedy);
