@@ -37,8 +37,7 @@ impl Table {
     pub(crate) fn spot(&self, key: &Key<'_>) -> Spot<'_> {
         let hash = self.hasher.hash(key);
         let set = ((u128::from(hash) * self.sets.len() as u128) >> 64) as usize;
-        // A place that nobody has taken yet has 0.
-        Spot { set: &self.sets[set], tag: (hash as u32).max(1) }
+        Spot { set: &self.sets[set], tag: hash as u32 }
     }
 }
 
