@@ -136,7 +136,7 @@ fn plenty() -> Quota {
 }
 
 fn hardly_any() -> Quota {
-    "1/day".parse().expect("a quota")
+    "1/min".parse().expect("a quota")
 }
 
 fn asked() -> Asked {
@@ -221,7 +221,7 @@ fn of_text() -> impl Service<Asked, Response = Response<axum::body::Body>, Error
 }
 
 fn refused_by_theirs() -> Operation {
-    let mut operation = twice((Duration::from_secs(86_400), 1));
+    let mut operation = twice((Duration::from_secs(60), 1));
     operation();
     operation
 }
@@ -281,7 +281,7 @@ fn addr(number: u64) -> IpAddr {
 
 fn limiter<K: Clone + Eq + Hash>(burst: u32) -> DefaultKeyedRateLimiter<K> {
     let quota = if burst == 1 {
-        governor::Quota::with_period(Duration::from_secs(86_400)).expect("a quota")
+        governor::Quota::with_period(Duration::from_secs(60)).expect("a quota")
     } else {
         governor::Quota::with_period(Duration::from_nanos(1))
             .expect("a quota")

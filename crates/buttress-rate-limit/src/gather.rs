@@ -108,7 +108,7 @@ impl<St: RateStore> Core<St> {
                 Err(_) => {
                     let limit = &self.limits[next - 1].limit;
                     telemetry::panicked(limit);
-                    gathered.failed |= limit.failure == Failure::Closed;
+                    gathered.failed |= limit.on_panic() == Failure::Closed;
                 }
             }
         }
@@ -141,10 +141,14 @@ impl<St: RateStore> Core<St> {
             return Ok(());
         }
         let mut key = Key::EVERYBODY;
-        match (limit.key.find(head, &mut key)?, &limit.kind) {
-            (true, Kind::Rate(rate)) => self.ask_rate(index, rate, &key, head, gathered),
-            (true, Kind::Concurrent(concurrent)) => self.enter(index, concurrent, &key, head, gathered),
-            (false, _) => {}
+        match limit.key.find(head, &mut key) {
+            Ok(true) => match &limit.kind {
+                Kind::Rate(rate) => self.ask_rate(index, rate, &key, head, gathered),
+                Kind::Concurrent(concurrent) => self.enter(index, concurrent, &key, head, gathered),
+            },
+            Ok(false) => {}
+            Err(error) if limit.is_shadow() => telemetry::no_key(&error),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

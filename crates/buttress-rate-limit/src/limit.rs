@@ -211,7 +211,7 @@ impl Limit {
         self
     }
 
-    /// Counts and tells, and refuses nobody (RLM-15).
+    /// Counts and tells, and refuses nobody (RLM-15): not a request without a key either, nor when the store fails.
     pub fn shadow(self) -> Self {
         self.enforce_for(0)
     }
@@ -238,6 +238,19 @@ impl Limit {
     pub fn reason(mut self, reason: Reason) -> Self {
         self.reason = reason;
         self
+    }
+
+    /// Whether it refuses nobody, whatever happens (RLM-15).
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.enforced == 0
+    }
+
+    /// What happens when a part of it panics.
+    pub(crate) fn on_panic(&self) -> Failure {
+        match self.failure {
+            Failure::Closed if !self.is_shadow() => Failure::Closed,
+            _ => Failure::Open,
+        }
     }
 
     pub(crate) fn settle_with(&self) -> Option<&Settle> {

@@ -9,7 +9,7 @@ use std::{
 use tracing::{error, info, warn};
 
 use crate::{
-    Failure, Limit, NoKey, Refused,
+    Limit, NoKey, Refused,
     core::Armed,
     meter,
     settings::Settings,
@@ -51,10 +51,7 @@ pub(crate) fn failed(limit: &Limit) {
 
 /// A part of a limit panicked.
 pub(crate) fn panicked(limit: &Limit) {
-    let failure = match limit.failure {
-        Failure::Closed => Failure::Closed,
-        Failure::Open | Failure::Local => Failure::Open,
-    };
+    let failure = limit.on_panic();
     meter::failed(limit.name, failure);
     error!(limit = limit.name, ?failure, "rate_limit_panicked");
 }

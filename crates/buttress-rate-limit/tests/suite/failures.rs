@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use buttress_rate_limit::{ClientAddr, Failure, Head, Limit, RateLimitLayer, RateStore, by};
+use http::Request;
 use tokio::time::Instant;
 
 use super::common::{Far, Manner, ask, by_user, from, header, json, of, quota, status};
@@ -113,4 +114,22 @@ async fn a_limit_without_a_key_takes_nothing_wherever_it_stands() {
         let layer = RateLimitLayer::new([first, Limit::new("sound", quota("2/h"), ClientAddr::peer())]).unwrap();
         assert_eq!(statuses(&layer).await, [200, 200, 429, 429]);
     }
+}
+
+// RLM-15
+#[tokio::test]
+async fn a_shadow_refuses_nobody_whom_it_cannot_count() {
+    let limits = || {
+        let closed = |limit: Limit| limit.shadow().on_failure(Failure::Closed);
+        [
+            closed(Limit::new("address", quota("1/h"), ClientAddr::peer())),
+            closed(Limit::concurrent("streams", 1, ClientAddr::peer())),
+            closed(Limit::new("broken", quota("1/h"), by(|_| panic!("on purpose")))),
+        ]
+    };
+    let layer = RateLimitLayer::new(limits()).unwrap();
+    assert_eq!(status(&layer, Request::new(())).await, 200);
+    let enforced = RateLimitLayer::new(limits().map(|limit| limit.enforce_for(1))).unwrap();
+    assert_eq!(status(&enforced, Request::new(())).await, 500);
+    assert_eq!(status(&enforced, from("192.0.2.1")).await, 503);
 }
