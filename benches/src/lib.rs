@@ -14,6 +14,8 @@ mod sse_live;
 mod sse_read;
 mod stack;
 pub mod table;
+#[cfg(tower_rate_limiter)]
+mod tower_rate_limiter;
 mod wrapped;
 
 pub use discard::discard_events;

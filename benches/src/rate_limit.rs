@@ -27,6 +27,13 @@ use crate::{
 };
 
 pub(super) fn groups() -> Vec<Group> {
+    let groups = alone_and_beside();
+    #[cfg(tower_rate_limiter)]
+    let groups = crate::tower_rate_limiter::beside(groups);
+    groups
+}
+
+fn alone_and_beside() -> Vec<Group> {
     vec![
         Group::new(
             "rate limit, user and address",
@@ -126,7 +133,7 @@ fn a_thousand(mut operation: Operation) -> Operation {
 }
 
 #[derive(Clone)]
-struct User(&'static str);
+pub(super) struct User(pub(super) &'static str);
 
 const ALICE: &str = "key:alice-of-the-editors";
 
@@ -139,7 +146,7 @@ fn hardly_any() -> Quota {
     "1/min".parse().expect("a quota")
 }
 
-fn asked() -> Asked {
+pub(super) fn asked() -> Asked {
     let mut request = request();
     request.extensions_mut().insert(User(ALICE));
     request
