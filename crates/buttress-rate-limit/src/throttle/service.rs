@@ -9,10 +9,9 @@ use buttress_core::{Body, Deadline};
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower_service::Service;
-use tracing::info;
 
 use crate::{
-    Head, ThrottleFuture, meter,
+    Head, ThrottleFuture,
     throttle::{
         layer::Settings,
         line::{Joined, Line},
@@ -63,15 +62,10 @@ where
         let head = Head::of(&request);
         let cost = self.settings.cost.as_ref().map_or(1, |cost| cost(&head));
         let heed = self.settings.heed.map(|most| (Arc::clone(&self.line), most));
-        let refuse = |wait: Option<Duration>| {
-            meter::throttled();
-            info!(wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)), "throttled");
-            ThrottleFuture::refused(Refusal { wait, correlation_id: head.extensions().get().cloned() })
-        };
         match self.line.join(cost, self.patience(&head), self.settings.most_waiting) {
             Joined::Go => ThrottleFuture::called(self.inner.call(request), heed),
-            Joined::TooLong(wait) => refuse(Some(wait)),
-            Joined::Never => refuse(None),
+            Joined::TooLong(wait) => ThrottleFuture::refused(Refusal::of(&request, Some(wait))),
+            Joined::Never => ThrottleFuture::refused(Refusal::of(&request, None)),
             Joined::Wait(turn) => {
                 let fresh = self.inner.clone();
                 let readied = mem::replace(&mut self.inner, fresh);
