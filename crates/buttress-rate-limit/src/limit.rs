@@ -74,7 +74,7 @@ pub(crate) type Settle = dyn Fn(&Answer<'_>) -> Settlement + Send + Sync;
 pub enum Failure {
     /// They pass.
     Open,
-    /// They are refused: 503.
+    /// They are refused: 503. Those for which the limit is not enforced pass.
     Closed,
     /// They are counted in this process, in a [`MemoryStore`](crate::MemoryStore) of its own. Where a part of the limit
     /// panicked there is nothing to count, and they pass.
@@ -229,6 +229,10 @@ impl Limit {
     }
 
     /// How long the store may take before it counts as failed.
+    ///
+    /// It is asked about all limits of a request at once: it has the longest of their times, but no more than a limit gives
+    /// that is [`Failure::Closed`]. What an answer changes has the longest time of the limits that
+    /// [`settle`](Self::settle).
     pub fn time_out(mut self, time_out: Duration) -> Self {
         self.time_out = time_out;
         self

@@ -44,11 +44,6 @@ pub(crate) fn undecided<E: Error>(why: &Undecided<E>) {
     }
 }
 
-/// A limit that could not be asked goes by its own choice.
-pub(crate) fn failed(limit: &Limit) {
-    meter::failed(limit.name, limit.failure);
-}
-
 /// A part of a limit panicked.
 pub(crate) fn panicked(limit: &Limit) {
     let failure = match limit.failure {
