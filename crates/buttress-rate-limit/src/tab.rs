@@ -11,6 +11,7 @@ use crate::{
     gather::{Term, Terms},
     key::OwnedKey,
     limit::Answer,
+    telemetry,
 };
 
 /// What a request has taken from which limits, for those who learn only later what it really costs.
@@ -116,7 +117,10 @@ impl<St: RateStore> Tab<St> {
         for (entry, armed) in self.entries() {
             let Some(settle) = armed.limit.settle_with() else { continue };
             // A limit that panics changes nothing (RLM-16).
-            let settlement = catch_unwind(AssertUnwindSafe(|| settle(answer))).unwrap_or(Settlement::Keep);
+            let settlement = catch_unwind(AssertUnwindSafe(|| settle(answer))).unwrap_or_else(|_| {
+                telemetry::closure_panicked(Some(armed.limit.name));
+                Settlement::Keep
+            });
             let act = match settlement {
                 Settlement::Keep => continue,
                 Settlement::Refund => Act::Refund(entry.cost),

@@ -54,6 +54,11 @@ pub(crate) fn panicked(limit: &Limit) {
     error!(limit = limit.name, ?failure, "rate_limit_panicked");
 }
 
+/// Something else panicked that was asked for the request: as if it had not been.
+pub(crate) fn closure_panicked(limit: Option<&'static str>) {
+    error!(limit, "rate_limit_panicked");
+}
+
 /// A request has no key (IPA-8, IPA-9).
 pub(crate) fn no_key(error: &NoKey) {
     match error {

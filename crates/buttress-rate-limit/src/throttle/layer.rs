@@ -48,7 +48,7 @@ pub(crate) struct Settings {
     pub(crate) heed: Option<Duration>,
 }
 
-type Cost = dyn Fn(&Head<'_>) -> u32 + Send + Sync;
+pub(crate) type Cost = dyn Fn(&Head<'_>) -> u32 + Send + Sync;
 
 impl ThrottleLayer {
     /// A line of its own.
@@ -67,7 +67,7 @@ impl ThrottleLayer {
         self.with(|settings| settings.most_waiting = most)
     }
 
-    /// What a call costs, in units.
+    /// What a call costs, in units. One if the closure panics.
     pub fn cost(self, cost: impl Fn(&Head<'_>) -> u32 + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.cost = Some(Arc::new(cost)))
     }

@@ -1,5 +1,6 @@
 use std::{
     fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -9,11 +10,12 @@ use buttress_core::{Body, Deadline};
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower_service::Service;
+use tracing::error;
 
 use crate::{
     Head, ThrottleFuture,
     throttle::{
-        layer::Settings,
+        layer::{Cost, Settings},
         line::{Joined, Line},
         refusal::Refusal,
     },
@@ -60,7 +62,7 @@ where
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let head = Head::of(&request);
-        let cost = self.settings.cost.as_ref().map_or(1, |cost| cost(&head));
+        let cost = self.settings.cost.as_ref().map_or(1, |cost| calmly(cost.as_ref(), &head));
         let heed = self.settings.heed.map(|most| (Arc::clone(&self.line), most));
         match self.line.join(cost, self.patience(&head), self.settings.most_waiting) {
             Joined::Go => ThrottleFuture::called(self.inner.call(request), heed),
@@ -73,6 +75,14 @@ where
             }
         }
     }
+}
+
+/// What the call costs; one unit if that panics (RLM-16).
+fn calmly(cost: &Cost, head: &Head<'_>) -> u32 {
+    catch_unwind(AssertUnwindSafe(|| cost(head))).unwrap_or_else(|_| {
+        error!("throttle_panicked");
+        1
+    })
 }
 
 impl<S: fmt::Debug> fmt::Debug for Throttle<S> {

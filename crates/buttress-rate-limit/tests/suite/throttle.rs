@@ -221,6 +221,15 @@ async fn calls_cost_what_they_cost_and_what_never_fits_is_told_so() {
     assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (413, ""));
 }
 
+// RLM-16
+#[tokio::test(start_paused = true)]
+async fn a_cost_that_panics_is_one() {
+    let layer = ThrottleLayer::new(quota("1/s burst 1")).cost(|_| panic!("on purpose")).most_wait(Duration::ZERO);
+    let service = layer.layer(Log::new());
+    assert_eq!(service.clone().oneshot(call("/0")).await.unwrap().status(), 200);
+    assert_eq!(service.clone().oneshot(call("/1")).await.unwrap().status(), 429);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_costly_call_is_not_overtaken_by_cheap_ones() {
     let log = Log::new();
