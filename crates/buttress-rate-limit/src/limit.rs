@@ -120,14 +120,17 @@ pub enum Settlement {
 impl Limit {
     /// Counts units, by key.
     ///
-    /// The name is shown to callers: 1 to 32 letters, digits, `.`, `_` and `-`.
+    /// The name is shown to callers: 1 to 32 letters, digits, `.`, `_` and `-`, as is checked when a layer is made.
     pub fn new(name: &'static str, quota: Quota, key: impl KeyBy) -> Self {
         let rate = Rate { quota: QuotaSource::Fixed(quota), quota_by: None, cost: None, settle: None };
         Self::of(name, Kind::Rate(rate), key)
     }
 
     /// Counts requests that are under way, by key: from the moment they are let in until the body of their answer ends,
-    /// or is dropped (RLM-13). They are counted in this process, whatever the store.
+    /// or is dropped (RLM-13). They are counted in this process, whatever the store. A connection that is upgraded counts
+    /// only until the answer that upgrades it has been sent.
+    ///
+    /// Who finds no place is refused with 429, and told to come back in a second.
     pub fn concurrent(name: &'static str, most: u32, key: impl KeyBy) -> Self {
         let concurrent = Concurrent { most, reserved: None, in_flight: Arc::new(InFlight::new()) };
         Self::of(name, Kind::Concurrent(concurrent), key)
@@ -180,7 +183,8 @@ impl Limit {
 
     /// Looks at each answer whether units are given back, or more are taken.
     ///
-    /// The answer goes out when the store has done so, or its time is over.
+    /// The answer goes out when the store has done so, or its [time](Self::time_out) is over. Requests that were refused
+    /// have no such answer, nor have those at which the service fails: what these took stays taken.
     ///
     /// ```
     /// # use buttress_rate_limit::{ClientAddr, Limit, Settlement};

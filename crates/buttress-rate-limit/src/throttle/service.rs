@@ -30,6 +30,7 @@ use crate::{
 /// # Cancel safety
 ///
 /// A call that is dropped while it waits gives its turn back: those behind move up. Units of a call that left are spent.
+/// One that is kept without being polled keeps its turn, and those behind it wait.
 #[derive(Clone)]
 pub struct Throttle<S> {
     inner: S,
