@@ -19,6 +19,9 @@ use crate::{Head, Quota, Throttle, throttle::line::Line};
 /// | [`cost`](Self::cost) | 1 for each call |
 /// | [`heed`](Self::heed) | answers are not looked at |
 ///
+/// Timers are good to a millisecond. A burst of some units makes up for a call that leaves late; with a burst of 1 that time
+/// is lost, so that never more than 1 000 a second leave then.
+///
 /// A clone, and every service made by it, is the same line. Each process has its own: where several call the same
 /// provider, [`Quota::split`] divides what it takes.
 ///

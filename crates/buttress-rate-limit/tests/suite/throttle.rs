@@ -293,6 +293,18 @@ async fn who_waits_is_refused_at_its_deadline_when_the_other_side_stops_the_line
     assert_eq!(log.paths(), ["/slow/busy", "/0", "/3"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_burst_makes_up_for_calls_that_leave_late() {
+    for (text, range) in [("5000/s burst 10", 38..=42), ("5000/s burst 1", 195..=205)] {
+        let log = Log::new();
+        let service = ThrottleLayer::new(quota(text)).layer(log.clone());
+        let calls = futures_util::future::join_all((0..200).map(|_| service.clone().oneshot(call("/"))));
+        assert!(calls.await.iter().all(Result::is_ok));
+        let last = log.times()[199];
+        assert!(range.contains(&last), "{text}: {last} ms");
+    }
+}
+
 // RLM-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_or_leaves_at_once_no_more_leave_than_the_quota_allows() {
