@@ -78,7 +78,8 @@ impl<St: RateStore> RateLimitLayer<St> {
         self.with(|settings| settings.hook = Some(Arc::new(hook)))
     }
 
-    /// Puts a [`Tab`](crate::Tab) into the extensions of every request that passes.
+    /// Puts a [`Tab`](crate::Tab) into the extensions of every request that passes, in place of one that a layer further out
+    /// with a store of the same type has put there.
     pub fn with_tab(self) -> Self {
         self.with(|settings| settings.tab = true)
     }

@@ -130,7 +130,8 @@ impl Limit {
     /// or is dropped (RLM-13). They are counted in this process, whatever the store. A connection that is upgraded counts
     /// only until the answer that upgrades it has been sent.
     ///
-    /// Who finds no place is refused with 429, and told to come back in a second.
+    /// Who finds no place is refused with 429, and told to come back in a second. Memory is taken for as many keys as were
+    /// ever under way at once, some dozens of bytes for each.
     pub fn concurrent(name: &'static str, most: u32, key: impl KeyBy) -> Self {
         let concurrent = Concurrent { most, reserved: None, in_flight: Arc::new(InFlight::new()) };
         Self::of(name, Kind::Concurrent(concurrent), key)
