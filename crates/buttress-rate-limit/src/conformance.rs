@@ -10,6 +10,9 @@
 //! conformance::check(&MemoryStore::default(), async |time| tokio::time::advance(time).await).await;
 //! # }
 //! ```
+//!
+//! A store need not know the algorithm: [`Standing`] says of a bucket that is full again after some time whether units are
+//! there. Taking them makes that time longer by as many [intervals](Quota::interval) of the quota, giving them back shorter.
 
 use std::{
     future::poll_fn,
