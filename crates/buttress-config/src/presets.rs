@@ -26,16 +26,16 @@ pub struct RatePreset {
     rate: &'static str,
 }
 
-/// `per-user`: what a person at a page needs, with room for a script.
+/// `per-user`, `60/min burst 20`: what a person at a page needs, with room for a script.
 pub const PER_USER: RatePreset = RatePreset { name: "per-user", rate: "60/min burst 20" };
 
-/// `per-ip`: a few persons behind one address.
+/// `per-ip`, `120/min burst 40`: a few persons behind one address.
 pub const PER_IP: RatePreset = RatePreset { name: "per-ip", rate: "120/min burst 40" };
 
-/// `expensive`: what costs money each time.
+/// `expensive`, `10/min burst 5`: what costs money each time.
 pub const EXPENSIVE: RatePreset = RatePreset { name: "expensive", rate: "10/min burst 5" };
 
-/// `provider`: calls that leave, under the burst cap of a provider.
+/// `provider`, `20/s burst 40`: calls that leave, under the burst cap of a provider.
 pub const PROVIDER: RatePreset = RatePreset { name: "provider", rate: "20/s burst 40" };
 
 /// All presets.
@@ -82,6 +82,14 @@ mod tests {
 
     fn read(text: &str) -> Result<Option<u32>, String> {
         rate(|text: &str| text.split('/').next().unwrap_or_default().parse::<u32>())(text)
+    }
+
+    #[test]
+    fn a_preset_is_documented_with_its_rate() {
+        let source = include_str!("presets.rs");
+        for RatePreset { name, rate } in ALL {
+            assert!(source.contains(&format!("/// `{name}`, `{rate}`: ")), "{name}");
+        }
     }
 
     #[test]

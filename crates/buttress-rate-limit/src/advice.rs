@@ -10,8 +10,8 @@ use crate::{
 
 /// What an answer says about limits: the client's side of the fields.
 ///
-/// Malformed fields are as good as none, and so are fields on an answer out of a cache, which speak of somebody else's
-/// request (RLM-7). Nothing here is a promise: an answer may change its mind.
+/// Malformed fields are as good as none, and so are fields on an answer out of a cache, whose `Age` is not zero: they speak
+/// of somebody else's request (RLM-7). `Retry-After` counts there too, as it may speak of the server. Nothing here is a promise: an answer may change its mind.
 ///
 /// # Examples
 ///
@@ -69,14 +69,11 @@ impl Advice {
     /// Reads an answer's headers.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        if headers.contains_key(AGE) {
-            return Self::default();
+        let retry_after = RetryAfter::from_headers(headers);
+        if headers.get(AGE).is_some_and(|age| age != "0") {
+            return Self { retry_after, ..Self::default() };
         }
-        Self {
-            retry_after: RetryAfter::from_headers(headers),
-            limits: read(headers, &STATE, limit),
-            policies: read(headers, &POLICY, policy),
-        }
+        Self { retry_after, limits: read(headers, &STATE, limit), policies: read(headers, &POLICY, policy) }
     }
 
     /// The limits, in the order of the field.
@@ -216,6 +213,11 @@ mod tests {
         for bad in [r#""a";w=5"#, r#""a";q=1;w=0"#, r#""a";q=1;qu=requests"#, r#""a";q=x"#] {
             assert!(advice(&[("ratelimit-policy", bad)]).policies().is_empty(), "{bad}");
         }
-        assert_eq!(wait(&[("ratelimit", r#""a";r=0;t=5"#), ("age", "0")]), None);
+        let used_up = ("ratelimit", r#""a";r=0;t=5"#);
+        for cached in ["1", "3600", "x"] {
+            assert_eq!(wait(&[used_up, ("age", cached)]), None);
+            assert_eq!(wait(&[used_up, ("age", cached), ("retry-after", "60")]), Some(60));
+        }
+        assert_eq!(wait(&[used_up, ("age", "0")]), Some(5), "what CDNs write that only passed an answer on");
     }
 }

@@ -77,7 +77,8 @@ impl ClientAddr {
 
     /// The n-th entry from the right, where so many proxies stand in front, each of which appends one.
     ///
-    /// Only for servers that cannot be reached past these proxies. Fewer entries are an error and no guess.
+    /// Only for servers that cannot be reached past these proxies. Fewer entries are an error and no guess. It needs no
+    /// [`PeerAddr`], so that it does behind a Unix socket too.
     #[must_use]
     pub const fn hops(header: ListHeader, proxies: NonZeroU8) -> Self {
         Self { source: Source::Hops(header, proxies), prefix: 64 }

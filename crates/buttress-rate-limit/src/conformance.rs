@@ -10,6 +10,9 @@
 //! conformance::check(&MemoryStore::default(), async |time| tokio::time::advance(time).await).await;
 //! # }
 //! ```
+//!
+//! A store need not know the algorithm: [`Standing`] says of a bucket that is full again after some time whether units are
+//! there. Taking them makes that time longer by as many [intervals](Quota::interval) of the quota, giving them back shorter.
 
 use std::{
     future::poll_fn,
@@ -36,7 +39,9 @@ pub async fn check<St: RateStore>(store: &St, mut advance: impl AsyncFnMut(Durat
     law.of_shadows().await;
     law.of_order().await;
     law.of_what_comes_later().await;
+    law.of_what_is_too_much().await;
     law.of_what_never_fits().await;
+    law.of_quotas_that_change().await;
     law.of_separate_buckets().await;
     law.of_many_asks().await;
     law.of_one_at_a_time().await;
@@ -120,6 +125,11 @@ impl<St: RateStore> Law<'_, St> {
         let decision = self.decide(&[(&address, other, quota, ONE), (&user, key, quota, ONE)]).await;
         assert!(!decision.granted() && decision.fits(1), "in any order");
         assert_eq!(self.left(&user, key, quota).await.remaining(), 3);
+        for (act, left) in [(Act::Charge(2), 3), (Act::Refund(1), 2)] {
+            self.decide(&[(&user, key, quota, act), (&address, other, quota, ONE)]).await;
+            assert_eq!(self.left(&user, key, quota).await.remaining(), left, "nor is anything charged or given back");
+            self.decide(&[(&user, key, quota, ONE)]).await;
+        }
     }
 
     /// RLM-15
@@ -133,6 +143,8 @@ impl<St: RateStore> Law<'_, St> {
         assert_eq!(self.left(&real, key, quota).await.remaining(), 0, "the others take nevertheless");
         let decision = self.decide(&[(&shadow, key, slow(1), ask)]).await;
         assert!(decision.granted() && !decision.fits(0), "what does not fit is told");
+        let Wait::For(wait) = decision.standing(0, slow(1)).wait(1) else { panic!("its bucket is empty") };
+        assert!(wait <= slow(1).interval(), "and takes nothing");
     }
 
     async fn of_order(&self) {
@@ -158,6 +170,31 @@ impl<St: RateStore> Law<'_, St> {
         for key in [key, Key::text("unknown")] {
             assert_eq!(self.left(&limit, key, quota).await.remaining(), 3, "never fuller than full");
         }
+    }
+
+    async fn of_what_is_too_much(&self) {
+        let (limit, quota, key) = (self.open("too-much"), slow(3), Key::text("a"));
+        for _ in 0..3 {
+            self.decide(&[(&limit, key, quota, Act::Charge(u32::MAX))]).await;
+            let decision = self.decide(&[(&limit, key, quota, ONE)]).await;
+            assert!(!decision.granted(), "a debt may reach its end, and does not begin anew");
+        }
+        for _ in 0..3 {
+            self.decide(&[(&limit, key, quota, Act::Refund(u32::MAX))]).await;
+        }
+        assert_eq!(self.left(&limit, key, quota).await.remaining(), 3, "all of it can be given back");
+    }
+
+    /// A bucket is the moment at which it will be full, whatever the quota of the next ask.
+    async fn of_quotas_that_change(&self) {
+        let (limit, key) = (self.open("changing"), Key::text("a"));
+        self.decide(&[(&limit, key, slow(3), Act::Take { cost: 2, enforced: true })]).await;
+        let twice = Quota::new(2, Duration::from_secs(3_600)).and_then(|quota| quota.burst(10)).expect("a quota");
+        let standing = self.left(&limit, key, twice).await;
+        assert_eq!(standing.remaining(), 6, "two hours are missing, of five");
+        let decision = self.decide(&[(&limit, key, slow(1), ONE)]).await;
+        let Wait::For(wait) = decision.standing(0, slow(1)).wait(1) else { panic!("it has shrunk below its debt") };
+        assert!(!decision.granted() && wait > slow(1).interval());
     }
 
     /// RLM-9

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Act, Asks, Decision, Failure, RateStore,
+    Act, Asks, Decision, Failure, Limit, RateStore,
     core::Core,
     gather::{Term, Terms},
     key::OwnedKey,
+    meter,
     table::Table,
-    telemetry,
 };
 
 impl<St: RateStore> Core<St> {
@@ -22,8 +22,9 @@ impl<St: RateStore> Core<St> {
         let mut closed = false;
         for (i, term) in terms.iter().enumerate() {
             let armed = &self.limits[usize::from(term.index)];
-            telemetry::failed(&armed.limit);
-            closed |= armed.limit.failure == Failure::Closed;
+            let failure = failure_of(term, &armed.limit);
+            meter::failed(armed.limit.name, failure);
+            closed |= failure == Failure::Closed;
             if let (Some(table), Some(key)) = (&armed.local, key(i)) {
                 counted.push((term, table, key));
             }
@@ -42,9 +43,17 @@ impl<St: RateStore> Core<St> {
     /// How long a decision about these limits may take: each limit has its own time, those that refuse without a decision
     /// end the wait for all.
     pub(crate) fn time_out(&self, terms: &[Term]) -> Duration {
-        let limits = || terms.iter().map(|term| &self.limits[usize::from(term.index)].limit);
-        let longest = limits().map(|limit| limit.time_out).max().unwrap_or_default();
-        let closed = limits().filter(|limit| limit.failure == Failure::Closed).map(|limit| limit.time_out);
-        closed.min().map_or(longest, |closed| closed.min(longest))
+        let limits = || terms.iter().map(|term| (*term, &self.limits[usize::from(term.index)].limit));
+        let longest = limits().map(|(_, limit)| limit.time_out).max().unwrap_or_default();
+        let closed = limits().filter(|(term, limit)| failure_of(*term, limit) == Failure::Closed);
+        closed.map(|(_, limit)| limit.time_out).min().unwrap_or(longest)
+    }
+}
+
+/// What a limit has chosen for this request. A shadow refuses nobody (RLM-15).
+fn failure_of(term: Term, limit: &Limit) -> Failure {
+    match limit.failure {
+        Failure::Closed if !term.enforced => Failure::Open,
+        failure => failure,
     }
 }

@@ -91,46 +91,45 @@ fn is_escaped(before: &[u8]) -> bool {
 /// The address of an element of `Forwarded`, if the element is whole: every pair is a name and a value, `for` stands in
 /// it once, and its value is an address.
 fn node_of(element: &[u8]) -> Option<IpAddr> {
-    let mut rest = Some(std::str::from_utf8(element).ok()?.trim_matches([' ', '\t']));
+    let mut rest = Some(element.trim_ascii());
     let mut found = None;
     while let Some(text) = rest.take() {
-        let pair = match last_outside_quotes(text.as_bytes(), b';') {
+        let pair = match last_outside_quotes(text, b';') {
             Some(at) => {
                 rest = Some(&text[..at]);
                 &text[at + 1..]
             }
             None => text,
         };
-        let (name, value) = pair.split_once('=')?;
-        let value = unquoted(value)?;
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = (&pair[..equals], unquoted(&pair[equals + 1..])?);
         if !is_token(name) {
             return None;
         }
-        if name.eq_ignore_ascii_case("for") && found.replace(value).is_some() {
+        if name.eq_ignore_ascii_case(b"for") && found.replace(value).is_some() {
             return None;
         }
     }
-    node(found?)
+    node(std::str::from_utf8(found?).ok()?)
 }
 
 /// A value without its quotes. Escapes are no part of any address: a value that has some is kept as it is.
-fn unquoted(value: &str) -> Option<&str> {
-    match value.strip_prefix('"') {
-        None => (!value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\,;=".contains(&b)))
+fn unquoted(value: &[u8]) -> Option<&[u8]> {
+    match value.strip_prefix(b"\"") {
+        None => (!value.is_empty() && value.iter().all(|b| b.is_ascii_graphic() && !b"\"\\,;=".contains(b)))
             .then_some(value),
         Some(rest) => {
-            let inner = rest.strip_suffix('"')?;
-            let bytes = inner.as_bytes();
-            let whole = !is_escaped(bytes)
-                && bytes.iter().enumerate().all(|(at, byte)| *byte != b'"' || is_escaped(&bytes[..at]));
+            let inner = rest.strip_suffix(b"\"")?;
+            let whole = !is_escaped(inner)
+                && inner.iter().enumerate().all(|(at, byte)| *byte != b'"' || is_escaped(&inner[..at]));
             whole.then_some(inner)
         }
     }
 }
 
-fn is_token(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(fits)
+fn is_token(text: &[u8]) -> bool {
+    let fits = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !text.is_empty() && text.iter().all(fits)
 }
 
 #[cfg(test)]
@@ -255,14 +254,20 @@ mod tests {
     }
 
     proptest! {
-        // IPA-5: whatever a caller sent, the element that a proxy appends is read as it was written.
+        // IPA-5: whatever a caller sent, also as a host, the element that a proxy appends is read as it was written.
         #[test]
-        fn what_stands_on_the_left_changes_nothing_on_the_right(forged in proptest::collection::vec(any::<u8>(), 0..80), addr: IpAddr) {
+        fn what_stands_on_the_left_changes_nothing_on_the_right(
+            forged in proptest::collection::vec(any::<u8>(), 0..80),
+            addr: IpAddr,
+            host in proptest::collection::vec(prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8], 0..20),
+        ) {
+            let escaped = |byte: &u8| if b"\"\\".contains(byte) { vec![b'\\', *byte] } else { vec![*byte] };
+            let host = [b"host=\"", host.iter().flat_map(escaped).collect::<Vec<_>>().as_slice(), b"\""].concat();
             let own = match addr {
-                IpAddr::V4(addr) => format!("for={addr};proto=https"),
-                IpAddr::V6(addr) => format!("for=\"[{addr}]:443\""),
+                IpAddr::V4(addr) => [format!("for={addr};").as_bytes(), &host].concat(),
+                IpAddr::V6(addr) => [&host, format!(";for=\"[{addr}]:443\"").as_bytes()].concat(),
             };
-            let line = [&forged, b", ".as_slice(), own.as_bytes()].concat();
+            let line = [forged.as_slice(), b", ", &own].concat();
             if let Ok(value) = HeaderValue::from_bytes(&line) {
                 let headers = HeaderMap::from_iter([(FORWARDED, value)]);
                 prop_assert_eq!(super::forwarded(&headers).next(), Some(Some(addr.to_canonical())));

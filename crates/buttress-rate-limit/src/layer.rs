@@ -31,7 +31,8 @@ impl RateLimitLayer {
     ///
     /// # Errors
     ///
-    /// When there are none or more than [`MOST_LIMITS`](crate::MOST_LIMITS), two of one name, or one with a bad name.
+    /// When there are none or more than [`MOST_LIMITS`](crate::MOST_LIMITS), two of one name, or one with a bad name or no
+    /// time at all for its store.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, InvalidLimits> {
         Self::with_store(MemoryStore::default(), limits)
     }
@@ -48,7 +49,8 @@ impl<St: RateStore> RateLimitLayer<St> {
         Ok(Self { core: Arc::new(core), settings: Arc::default() })
     }
 
-    /// Leaves requests alone that this picks: neither counted nor refused nor told.
+    /// Leaves requests alone that this picks: neither counted nor refused nor told. A second choice takes the place of the
+    /// first.
     pub fn exempt(self, pick: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.exempt = Some(Arc::new(pick)))
     }
@@ -76,7 +78,8 @@ impl<St: RateStore> RateLimitLayer<St> {
         self.with(|settings| settings.hook = Some(Arc::new(hook)))
     }
 
-    /// Puts a [`Tab`](crate::Tab) into the extensions of every request that passes.
+    /// Puts a [`Tab`](crate::Tab) into the extensions of every request that passes, in place of one that a layer further out
+    /// with a store of the same type has put there.
     pub fn with_tab(self) -> Self {
         self.with(|settings| settings.tab = true)
     }

@@ -74,7 +74,7 @@ pub(crate) type Settle = dyn Fn(&Answer<'_>) -> Settlement + Send + Sync;
 pub enum Failure {
     /// They pass.
     Open,
-    /// They are refused: 503.
+    /// They are refused: 503. Those for which the limit is not enforced pass.
     Closed,
     /// They are counted in this process, in a [`MemoryStore`](crate::MemoryStore) of its own. Where a part of the limit
     /// panicked there is nothing to count, and they pass.
@@ -120,14 +120,18 @@ pub enum Settlement {
 impl Limit {
     /// Counts units, by key.
     ///
-    /// The name is shown to callers: 1 to 32 letters, digits, `.`, `_` and `-`.
+    /// The name is shown to callers: 1 to 32 letters, digits, `.`, `_` and `-`, as is checked when a layer is made.
     pub fn new(name: &'static str, quota: Quota, key: impl KeyBy) -> Self {
         let rate = Rate { quota: QuotaSource::Fixed(quota), quota_by: None, cost: None, settle: None };
         Self::of(name, Kind::Rate(rate), key)
     }
 
     /// Counts requests that are under way, by key: from the moment they are let in until the body of their answer ends,
-    /// or is dropped (RLM-13). They are counted in this process, whatever the store.
+    /// or is dropped (RLM-13). They are counted in this process, whatever the store. A connection that is upgraded counts
+    /// only until the answer that upgrades it has been sent.
+    ///
+    /// Who finds no place is refused with 429, and told to come back in a second. Memory is taken for as many keys as were
+    /// ever under way at once, some dozens of bytes for each.
     pub fn concurrent(name: &'static str, most: u32, key: impl KeyBy) -> Self {
         let concurrent = Concurrent { most, reserved: None, in_flight: Arc::new(InFlight::new()) };
         Self::of(name, Kind::Concurrent(concurrent), key)
@@ -180,7 +184,8 @@ impl Limit {
 
     /// Looks at each answer whether units are given back, or more are taken.
     ///
-    /// The answer goes out when the store has done so, or its time is over.
+    /// The answer goes out when the store has done so, or its [time](Self::time_out) is over. Requests that were refused
+    /// have no such answer, nor have those at which the service fails: what these took stays taken.
     ///
     /// ```
     /// # use buttress_rate_limit::{ClientAddr, Limit, Settlement};
@@ -229,6 +234,10 @@ impl Limit {
     }
 
     /// How long the store may take before it counts as failed.
+    ///
+    /// It is asked about all limits of a request at once: it has the longest of their times, but no more than a limit gives
+    /// that is [`Failure::Closed`]. What an answer changes has the longest time of the limits that
+    /// [`settle`](Self::settle).
     pub fn time_out(mut self, time_out: Duration) -> Self {
         self.time_out = time_out;
         self

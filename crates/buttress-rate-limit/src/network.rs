@@ -21,7 +21,7 @@ pub struct Network {
 
 impl Network {
     /// The networks of loopback, of RFC 1918, of unique local addresses, and link-local ones: what proxies on the same
-    /// machine or in the same private network have.
+    /// machine or in the same private network have. Whoever else is in there is believed as well.
     pub const PRIVATE: [Self; 8] = [
         Self::v4([127, 0, 0, 0], 8),
         Self::v4([10, 0, 0, 0], 8),

@@ -46,12 +46,16 @@ impl Quota {
     ///
     /// When either is zero, when a unit takes less than a microsecond, or when `count` units take longer than 366 days.
     pub const fn new(count: u32, period: Duration) -> Result<Self, InvalidQuota> {
+        Self::of(count, period, count)
+    }
+
+    const fn of(count: u32, period: Duration, burst: u32) -> Result<Self, InvalidQuota> {
         let nanos = period.as_nanos();
-        if nanos > LONGEST as u128 {
+        if nanos > u64::MAX as u128 {
             return Err(InvalidQuota(Why::TooSlow));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "it is below the longest time")]
-        Self { count, burst: count, period: nanos as u64, interval: 0 }.checked()
+        #[expect(clippy::cast_possible_truncation, reason = "it was just compared")]
+        Self { count, burst, period: nanos as u64, interval: 0 }.checked()
     }
 
     /// With so many units at once, instead of as many as a period brings.
@@ -153,11 +157,10 @@ impl FromStr for Quota {
             None => (text, None),
         };
         let (count, period) = rate.split_once('/').ok_or(syntax)?;
-        let quota = Self::new(number(count.trim()).ok_or(syntax)?, parse_period(period.trim()).ok_or(syntax)?)?;
-        match burst {
-            Some(burst) => quota.burst(number(burst).ok_or(syntax)?),
-            None => Ok(quota),
-        }
+        let count = number(count.trim()).ok_or(syntax)?;
+        let burst = burst.map_or(Some(count), number).ok_or(syntax)?;
+        // A period may be longer than a bucket may take to fill up, as that of a part may be.
+        Self::of(count, parse_period(period.trim()).ok_or(syntax)?, burst)
     }
 }
 
@@ -304,6 +307,14 @@ mod tests {
         fn what_is_printed_is_read_back(count: u32, nanos: u64, burst: u32) {
             if let Ok(quota) = Quota::new(count, Duration::from_nanos(nanos)).and_then(|quota| quota.burst(burst)) {
                 prop_assert_eq!(quota.to_string().parse::<Quota>(), Ok(quota));
+            }
+        }
+
+        #[test]
+        fn so_is_the_part_of_a_replica(count in 1_u32..1_000, days in 1_u64..366, replicas in 1_u32..1_000) {
+            let quota = Quota::new(count, Duration::from_secs(days * 86_400)).unwrap();
+            if let Ok(part) = quota.split(NonZeroU32::new(replicas).unwrap()) {
+                prop_assert_eq!(part.to_string().parse::<Quota>(), Ok(part));
             }
         }
 

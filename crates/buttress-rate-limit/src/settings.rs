@@ -7,7 +7,7 @@ use std::{
 
 use http::{Method, header::ACCEPT};
 
-use crate::{Fields, Head, Refused, limit::Pick};
+use crate::{Fields, Head, Refused, limit::Pick, telemetry};
 
 /// What a layer was told beside its limits, shared by its services.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Settings {
 }
 
 fn calmly(pick: &Arc<Pick>, head: &Head<'_>) -> Option<bool> {
-    catch_unwind(AssertUnwindSafe(|| pick(head))).ok()
+    catch_unwind(AssertUnwindSafe(|| pick(head))).map_err(|_| telemetry::closure_panicked(None)).ok()
 }
 
 /// What every browser's `EventSource` sends.

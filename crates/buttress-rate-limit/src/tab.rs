@@ -11,12 +11,17 @@ use crate::{
     gather::{Term, Terms},
     key::OwnedKey,
     limit::Answer,
+    telemetry,
 };
 
 /// What a request has taken from which limits, for those who learn only later what it really costs.
 ///
 /// An extension of every request that passes a layer with [`with_tab`](crate::RateLimitLayer::with_tab). A clone is the
-/// same tab; it can be kept for as long as a stream goes on, or longer.
+/// same tab; it can be kept for as long as a stream goes on, or longer. Limits of requests at once take nothing, and are in
+/// no tab.
+///
+/// A store elsewhere is waited for without an end here, as nobody but the handler knows how long it can wait:
+/// `tokio::time::timeout` around a call bounds it.
 ///
 /// # Examples
 ///
@@ -85,6 +90,10 @@ impl<St: RateStore> Tab<St> {
     /// # Errors
     ///
     /// When the store fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// It changes nothing, whenever it is dropped.
     pub async fn standing(&self, limit: &str) -> Result<Option<Standing>, St::Error> {
         self.act(limit, Act::Take { cost: 0, enforced: false }).await
     }
@@ -116,7 +125,10 @@ impl<St: RateStore> Tab<St> {
         for (entry, armed) in self.entries() {
             let Some(settle) = armed.limit.settle_with() else { continue };
             // A limit that panics changes nothing (RLM-16).
-            let settlement = catch_unwind(AssertUnwindSafe(|| settle(answer))).unwrap_or(Settlement::Keep);
+            let settlement = catch_unwind(AssertUnwindSafe(|| settle(answer))).unwrap_or_else(|_| {
+                telemetry::closure_panicked(Some(armed.limit.name));
+                Settlement::Keep
+            });
             let act = match settlement {
                 Settlement::Keep => continue,
                 Settlement::Refund => Act::Refund(entry.cost),

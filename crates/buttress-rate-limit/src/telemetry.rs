@@ -44,16 +44,16 @@ pub(crate) fn undecided<E: Error>(why: &Undecided<E>) {
     }
 }
 
-/// A limit that could not be asked goes by its own choice.
-pub(crate) fn failed(limit: &Limit) {
-    meter::failed(limit.name, limit.failure);
-}
-
 /// A part of a limit panicked.
 pub(crate) fn panicked(limit: &Limit) {
     let failure = limit.on_panic();
     meter::failed(limit.name, failure);
     error!(limit = limit.name, ?failure, "rate_limit_panicked");
+}
+
+/// Something else panicked that was asked for the request: as if it had not been.
+pub(crate) fn closure_panicked(limit: Option<&'static str>) {
+    error!(limit, "rate_limit_panicked");
 }
 
 /// A request has no key (IPA-8, IPA-9).

@@ -75,7 +75,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let mut this = self.as_mut().project();
-            let future = match this.state.as_mut().project() {
+            let next = match this.state.as_mut().project() {
                 StateProj::Refused { refusal } => {
                     let refusal = refusal.take().expect("polled after completion");
                     return Poll::Ready(Ok(refusal.into_response()));
@@ -88,27 +88,29 @@ where
                     return Poll::Ready(Ok(response.map(Body::inner)));
                 }
                 StateProj::Waiting { held, turn, timer } => {
-                    ready!(wait(turn, timer, cx));
+                    let outcome = ready!(wait(turn, timer, cx));
                     let (mut inner, request) = held.take().expect("it is called once");
-                    inner.call(request)
+                    match outcome {
+                        Ok(()) => State::Called { future: inner.call(request) },
+                        Err(wait) => State::Refused { refusal: Some(Refusal::of(&request, Some(wait))) },
+                    }
                 }
             };
-            this.state.set(State::Called { future });
+            this.state.set(next);
         }
     }
 }
 
-/// Until it is its turn. Only whoever is first in line looks at the clock.
-fn wait(turn: &Turn, mut timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
+/// Until it is its turn, or its patience ends: then an error says how long it would have to wait still.
+fn wait(turn: &Turn, mut timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<Result<(), Duration>> {
     loop {
-        match turn.poll(cx.waker()) {
-            Called::Go => return Poll::Ready(()),
-            Called::Later => return Poll::Pending,
-            Called::First(time) => {
-                timer.set(Some(sleep(time)));
-                ready!(timer.as_mut().as_pin_mut().expect("it was just set").poll(cx));
-            }
-        }
+        let time = match turn.poll(cx.waker()) {
+            Called::Go => return Poll::Ready(Ok(())),
+            Called::TooLong(wait) => return Poll::Ready(Err(wait)),
+            Called::First(time) | Called::Later(time) => time,
+        };
+        timer.set(Some(sleep(time)));
+        ready!(timer.as_mut().as_pin_mut().expect("it was just set").poll(cx));
     }
 }
 

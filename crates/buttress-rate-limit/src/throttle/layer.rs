@@ -8,7 +8,9 @@ use crate::{Head, Quota, Throttle, throttle::line::Line};
 ///
 /// A call that has to wait does so if it comes to no more than what is left until the
 /// [`Deadline`](buttress_core::Deadline) in its extensions, and no more than [`most_wait`](Self::most_wait). Otherwise it
-/// is refused at once: 429 with the time that it would have taken in `Retry-After`.
+/// is refused at once: 429 with the time that it would have taken in `Retry-After`. One that is held up meanwhile, since
+/// the other side asked for it ([`heed`](Self::heed)), is refused when that time has passed. A call that costs more than
+/// the burst is refused with 413.
 ///
 /// | setting | default |
 /// |---|---|
@@ -16,6 +18,9 @@ use crate::{Head, Quota, Throttle, throttle::line::Line};
 /// | [`most_waiting`](Self::most_waiting) | 1 024 calls |
 /// | [`cost`](Self::cost) | 1 for each call |
 /// | [`heed`](Self::heed) | answers are not looked at |
+///
+/// Timers are good to a millisecond. A burst of some units makes up for a call that leaves late; with a burst of 1 that time
+/// is lost, so that never more than 1 000 a second leave then.
 ///
 /// A clone, and every service made by it, is the same line. Each process has its own: where several call the same
 /// provider, [`Quota::split`] divides what it takes.
@@ -46,7 +51,7 @@ pub(crate) struct Settings {
     pub(crate) heed: Option<Duration>,
 }
 
-type Cost = dyn Fn(&Head<'_>) -> u32 + Send + Sync;
+pub(crate) type Cost = dyn Fn(&Head<'_>) -> u32 + Send + Sync;
 
 impl ThrottleLayer {
     /// A line of its own.
@@ -65,7 +70,7 @@ impl ThrottleLayer {
         self.with(|settings| settings.most_waiting = most)
     }
 
-    /// What a call costs, in units.
+    /// What a call costs, in units. One if the closure panics.
     pub fn cost(self, cost: impl Fn(&Head<'_>) -> u32 + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.cost = Some(Arc::new(cost)))
     }

@@ -51,16 +51,20 @@ pub(crate) enum Joined {
 pub(crate) struct Turn {
     line: Arc<Line>,
     ticket: u64,
+    /// When its patience ends.
+    until: u64,
 }
 
 /// Whether it is somebody's turn.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Called {
     Go,
-    /// First in line, but units come back only after this time.
+    /// First in line. To be asked again after this time, when units are back or its patience ends.
     First(Duration),
-    /// Others are before.
-    Later,
+    /// Others are before. To be asked again after this time, when its patience ends.
+    Later(Duration),
+    /// Its patience has ended, and it would have to wait for this long still.
+    TooLong(Duration),
 }
 
 impl Line {
@@ -92,7 +96,7 @@ impl Line {
         queue.next += 1;
         queue.wanted += u64::from(cost);
         queue.waiting.insert(ticket, Waiting { cost, waker: None });
-        Joined::Wait(Turn { line: Arc::clone(self), ticket })
+        Joined::Wait(Turn { line: Arc::clone(self), ticket, until: now.saturating_add(nanos(patience)) })
     }
 
     /// Lets nobody go for this long: the other side asked for it.
@@ -134,23 +138,28 @@ impl Queue {
 impl Turn {
     /// Whether it may go now. If not, `waker` is woken when it gets to the front.
     pub(crate) fn poll(&self, waker: &Waker) -> Called {
-        let now = self.line.now();
+        let (now, quota) = (self.line.now(), &self.line.quota);
         let mut queue = lock(&self.line.queue);
         let Some((first, waiting)) = queue.waiting.iter().next() else { return Called::Go };
-        if *first != self.ticket {
-            if let Some(waiting) = queue.waiting.get_mut(&self.ticket) {
-                waiting.waker = Some(waker.clone());
-            }
-            return Called::Later;
-        }
-        let cost = waiting.cost;
-        if queue.take(now, &self.line.quota, cost) {
+        let (is_first, cost) = (*first == self.ticket, waiting.cost);
+        if is_first && queue.take(now, quota, cost) {
             let next = queue.leave(self.ticket);
             drop(queue);
             next.inspect(Waker::wake_by_ref);
             return Called::Go;
         }
-        Called::First(Duration::from_nanos(queue.turn_after(now, &self.line.quota, u64::from(cost))))
+        let left = self.until.saturating_sub(now);
+        if left == 0 {
+            let wanted = queue.waiting.range(..=self.ticket).map(|(_, waiting)| u64::from(waiting.cost)).sum();
+            return Called::TooLong(Duration::from_nanos(queue.turn_after(now, quota, wanted)));
+        }
+        if is_first {
+            return Called::First(Duration::from_nanos(queue.turn_after(now, quota, u64::from(cost)).min(left)));
+        }
+        if let Some(waiting) = queue.waiting.get_mut(&self.ticket) {
+            waiting.waker = Some(waker.clone());
+        }
+        Called::Later(Duration::from_nanos(left))
     }
 }
 

@@ -1,5 +1,6 @@
 use std::{
     fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -9,12 +10,12 @@ use buttress_core::{Body, Deadline};
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower_service::Service;
-use tracing::info;
+use tracing::error;
 
 use crate::{
-    Head, ThrottleFuture, meter,
+    Head, ThrottleFuture,
     throttle::{
-        layer::Settings,
+        layer::{Cost, Settings},
         line::{Joined, Line},
         refusal::Refusal,
     },
@@ -29,6 +30,7 @@ use crate::{
 /// # Cancel safety
 ///
 /// A call that is dropped while it waits gives its turn back: those behind move up. Units of a call that left are spent.
+/// One that is kept without being polled keeps its turn, and those behind it wait.
 #[derive(Clone)]
 pub struct Throttle<S> {
     inner: S,
@@ -61,17 +63,12 @@ where
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let head = Head::of(&request);
-        let cost = self.settings.cost.as_ref().map_or(1, |cost| cost(&head));
+        let cost = self.settings.cost.as_ref().map_or(1, |cost| calmly(cost.as_ref(), &head));
         let heed = self.settings.heed.map(|most| (Arc::clone(&self.line), most));
-        let refuse = |wait: Option<Duration>| {
-            meter::throttled();
-            info!(wait_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)), "throttled");
-            ThrottleFuture::refused(Refusal { wait, correlation_id: head.extensions().get().cloned() })
-        };
         match self.line.join(cost, self.patience(&head), self.settings.most_waiting) {
             Joined::Go => ThrottleFuture::called(self.inner.call(request), heed),
-            Joined::TooLong(wait) => refuse(Some(wait)),
-            Joined::Never => refuse(None),
+            Joined::TooLong(wait) => ThrottleFuture::refused(Refusal::of(&request, Some(wait))),
+            Joined::Never => ThrottleFuture::refused(Refusal::of(&request, None)),
             Joined::Wait(turn) => {
                 let fresh = self.inner.clone();
                 let readied = mem::replace(&mut self.inner, fresh);
@@ -79,6 +76,14 @@ where
             }
         }
     }
+}
+
+/// What the call costs; one unit if that panics (RLM-16).
+fn calmly(cost: &Cost, head: &Head<'_>) -> u32 {
+    catch_unwind(AssertUnwindSafe(|| cost(head))).unwrap_or_else(|_| {
+        error!("throttle_panicked");
+        1
+    })
 }
 
 impl<S: fmt::Debug> fmt::Debug for Throttle<S> {

@@ -1,13 +1,23 @@
-use std::{convert::Infallible, future::pending};
+use std::{
+    convert::Infallible,
+    future::{pending, poll_fn},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
-use buttress_rate_limit::{ClientAddr, Limit, RateLimitLayer};
+use buttress_rate_limit::{ClientAddr, Limit, RateLimitLayer, Settlement};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, StreamBody};
+use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use super::common::{ask, by_user, from, header, json, of, quota, status};
+use super::common::{Far, Manner, ask, by_user, from, handler, header, json, of, quota, status};
 
 fn at_once(most: u32) -> RateLimitLayer {
     RateLimitLayer::new([Limit::concurrent("streams", most, ClientAddr::peer())]).unwrap()
@@ -73,6 +83,24 @@ async fn a_place_comes_back_from_a_future_that_is_dropped_or_panics() {
     assert_eq!(status(&layer, from("192.0.2.1")).await, 200);
 }
 
+// RLM-13: also while a store elsewhere is waited for, before the request and after it.
+#[tokio::test(start_paused = true)]
+async fn a_place_comes_back_from_a_future_that_is_dropped_at_any_poll() {
+    let rate = Limit::new("rate", quota("100/h"), ClientAddr::peer()).settle(|_| Settlement::Refund);
+    let limits = [Limit::concurrent("streams", 1, ClientAddr::peer()), rate.time_out(Duration::from_secs(1))];
+    let layer = RateLimitLayer::with_store(Far::new(Manner::Slow(Duration::from_millis(8))), limits).unwrap();
+    for polls in 0..5 {
+        let mut future = Box::pin(layer.layer(handler()).oneshot(from("192.0.2.1")));
+        for _ in 0..polls {
+            assert!(poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await);
+            assert_eq!(status(&layer, from("192.0.2.1")).await, 429, "{polls}");
+            advance(Duration::from_millis(5)).await;
+        }
+        drop(future);
+        assert_eq!(status(&layer, from("192.0.2.1")).await, 200, "{polls}");
+    }
+}
+
 // RLM-3, RLM-13: no place, nothing taken.
 #[tokio::test(start_paused = true)]
 async fn a_full_limit_takes_no_units_and_a_refusal_for_units_takes_no_place() {
@@ -114,8 +142,15 @@ async fn critical_requests_keep_a_share_and_the_others_are_told_that_the_server_
 
 // RLM-15
 #[tokio::test(start_paused = true)]
-async fn a_shadow_lets_everybody_in() {
+async fn a_shadow_lets_everybody_in_and_is_told() {
+    let told = Arc::new(AtomicU32::new(0));
+    let hook = told.clone();
     let layer = RateLimitLayer::new([Limit::concurrent("streams", 1, ClientAddr::peer()).shadow()]).unwrap();
-    let held = [ask(&layer, from("192.0.2.1")).await, ask(&layer, from("192.0.2.1")).await];
+    let layer = layer.on_refused(move |refused| hook.store(1 + u32::from(refused.shadow), Ordering::SeqCst));
+    let mut held = Vec::new();
+    for expected in [0, 2] {
+        held.push(ask(&layer, from("192.0.2.1")).await);
+        assert_eq!(told.load(Ordering::SeqCst), expected);
+    }
     assert!(held.iter().all(|answer| answer.status() == 200));
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_rate_limit::{ClientAddr, Limit, RateLimit, RateLimitLayer, ResponseBody};
+use buttress_rate_limit::{ClientAddr, Limit, RateLimit, RateLimitLayer, ResponseBody, ThrottleLayer};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer, service_fn};
@@ -65,6 +65,13 @@ async fn the_instance_that_was_ready_is_the_one_that_is_called() {
         ServiceBuilder::new().layer(by_address("5/h")).layer(ConcurrencyLimitLayer::new(1)).service(Strict::default());
     for _ in 0..3 {
         stack.clone().oneshot(from("192.0.2.1")).await.unwrap();
+    }
+    // Also after a wait, and whoever has cloned the service meanwhile.
+    let mut paced = ThrottleLayer::new(quota("1/s burst 1")).layer(Strict::default());
+    for _ in 0..3 {
+        let ready = paced.ready().await.unwrap();
+        let _clone = ready.clone();
+        ready.call(Request::new(())).await.unwrap();
     }
 }
 

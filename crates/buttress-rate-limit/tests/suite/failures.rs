@@ -59,6 +59,19 @@ async fn a_store_that_is_silent_is_waited_for_as_long_as_a_limit_says() {
     assert_eq!(start.elapsed().as_millis(), 10);
 }
 
+// RLM-11, RLM-15
+#[tokio::test(start_paused = true)]
+async fn a_shadow_refuses_nobody_whatever_happens_to_the_store() {
+    for manner in WAYS {
+        let shadow = Limit::new("new", quota("2/h"), ClientAddr::peer()).shadow().on_failure(Failure::Closed);
+        let old = Limit::new("old", quota("2/h"), ClientAddr::peer()).time_out(Duration::from_millis(70));
+        let layer = RateLimitLayer::with_store(Far::new(manner), [shadow, old]).unwrap();
+        let start = Instant::now();
+        assert_eq!(status(&layer, from("192.0.2.1")).await, 200, "{manner:?}");
+        assert!(matches!(start.elapsed().as_millis(), 0 | 70), "{manner:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_store_decides_as_a_quick_one_does() {
     assert_eq!(

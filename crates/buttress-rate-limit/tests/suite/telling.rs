@@ -144,6 +144,9 @@ async fn each_is_a_line_in_the_log_without_any_key() {
     ask(&layer, from("192.0.2.1")).await;
     ask(&layer, from("192.0.2.1")).await;
     ask(&layer, http::Request::new(())).await;
+    let limit = Limit::new("tokens", quota("1/min"), ClientAddr::peer()).settle(|_| panic!("on purpose"));
+    let broken = RateLimitLayer::new([limit]).unwrap().exempt(|_| panic!("on purpose"));
+    ask(&broken, from("192.0.2.1")).await;
     drop(guard);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let said: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -154,5 +157,9 @@ async fn each_is_a_line_in_the_log_without_any_key() {
     // IPA-9
     assert_eq!((&said[1]["message"], &said[1]["level"]), (&"rate_limit_misconfigured".into(), &"ERROR".into()));
     assert!(said[1]["error"].as_str().unwrap().contains("PeerAddr"));
+    // RLM-16
+    let panicked: Vec<_> = said[2..].iter().map(|line| (&line["message"], &line["level"], &line["limit"])).collect();
+    let (message, level) = ("rate_limit_panicked".into(), "ERROR".into());
+    assert_eq!(panicked, [(&message, &level, &serde_json::Value::Null), (&message, &level, &"tokens".into())]);
     assert!(!text.contains("192.0.2.1"), "{text}");
 }

@@ -50,10 +50,16 @@ impl Service<Request<()>> for Log {
     fn call(&mut self, request: Request<()>) -> Self::Future {
         let now = self.start.elapsed().as_millis();
         self.left.lock().unwrap().push((now, request.uri().path().to_owned()));
-        let busy = request.uri().path() == "/busy";
+        let path = request.uri().path().to_owned();
         Box::pin(async move {
-            let answer =
-                if busy { Response::builder().status(429).header("retry-after", "5") } else { Response::builder() };
+            if path == "/slow/busy" {
+                sleep(Duration::from_millis(500)).await;
+            }
+            let answer = match path.as_str() {
+                "/busy" => Response::builder().status(429).header("retry-after", "5"),
+                "/slow/busy" => Response::builder().status(429).header("retry-after", "8"),
+                _ => Response::builder(),
+            };
             Ok(answer.body(String::new()).unwrap())
         })
     }
@@ -69,6 +75,10 @@ fn within(mut request: Request<()>, time: Duration) -> Request<()> {
 }
 
 type Answered = Response<Body<String>>;
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(std::task::Waker::noop()))
+}
 
 /// Makes a call in a task of its own, and lets it get as far as it can.
 async fn send(service: &Throttle<Log>, request: Request<()>) -> JoinHandle<Answered> {
@@ -174,6 +184,30 @@ async fn nobody_is_forgotten_when_the_first_in_line_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_leaves_before_it_was_polled_or_after_it_was_woken_leaves_no_gap() {
+    let log = Log::new();
+    let mut service = ThrottleLayer::new(quota("1/s burst 1")).layer(log.clone());
+    let _ = send(&service, call("/0")).await.await;
+    let unpolled = service.ready().await.unwrap().call(call("/1"));
+    let woken = tokio::spawn(service.clone().oneshot(call("/2")));
+    let last = send(&service, call("/3")).await;
+    drop(unpolled);
+    woken.abort();
+    assert_eq!(last.await.unwrap().status(), 200);
+    assert_eq!(log.paths(), ["/0", "/3"]);
+    assert!(log.times()[1] < 1_002, "{:?}", log.times());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_at_the_very_turn_is_soon_enough() {
+    for (time, status) in [(Duration::from_secs(1), 200), (Duration::from_nanos(999_999_999), 429)] {
+        let service = ThrottleLayer::new(quota("1/s burst 1")).layer(Log::new());
+        service.clone().oneshot(call("/0")).await.unwrap();
+        assert_eq!(service.clone().oneshot(within(call("/1"), time)).await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_cost_what_they_cost_and_what_never_fits_is_told_so() {
     let log = Log::new();
     let layer = ThrottleLayer::new(quota("1/s burst 4")).cost(|head| head.path()[1..].parse().unwrap());
@@ -185,6 +219,15 @@ async fn calls_cost_what_they_cost_and_what_never_fits_is_told_so() {
     assert!((2_000..2_010).contains(&times[1]) && (3_000..3_010).contains(&times[2]), "{times:?}");
     let answer = service.clone().oneshot(call("/5")).await.unwrap();
     assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (413, ""));
+}
+
+// RLM-16
+#[tokio::test(start_paused = true)]
+async fn a_cost_that_panics_is_one() {
+    let layer = ThrottleLayer::new(quota("1/s burst 1")).cost(|_| panic!("on purpose")).most_wait(Duration::ZERO);
+    let service = layer.layer(Log::new());
+    assert_eq!(service.clone().oneshot(call("/0")).await.unwrap().status(), 200);
+    assert_eq!(service.clone().oneshot(call("/1")).await.unwrap().status(), 429);
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,6 +262,47 @@ async fn all_wait_when_the_other_side_says_so() {
     let start = Instant::now();
     deaf.clone().oneshot(call("/3")).await.unwrap();
     assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_refused_at_its_deadline_when_the_other_side_stops_the_line_meanwhile() {
+    let log = Log::new();
+    let layer =
+        ThrottleLayer::new(quota("1/s burst 2")).heed(Duration::from_secs(60)).most_wait(Duration::from_secs(9));
+    let service = layer.layer(log.clone());
+    let held = service.clone();
+    let mut busy = std::pin::pin!(held.oneshot(call("/slow/busy")));
+    assert!(poll(busy.as_mut()).is_pending());
+    let _gone = send(&service, call("/0")).await;
+    let first = send(&service, within(call("/1"), Duration::from_secs(2))).await;
+    let second = send(&service, within(call("/2"), Duration::from_secs(3))).await;
+    let third = send(&service, call("/3")).await;
+    // It says to wait for eight seconds.
+    assert_eq!(busy.await.unwrap().status(), 429);
+    for (call, ended, wait) in [(first, 2_000, 6_500), (second, 3_000, 5_500)] {
+        let answer = call.await.unwrap();
+        assert_eq!(answer.status(), 429);
+        let (problem, now) = (answer.extensions().get::<Problem>().unwrap(), log.start.elapsed().as_millis());
+        assert!((ended..ended + 2).contains(&now), "{now}");
+        let told = problem.delay().unwrap().as_millis();
+        assert!((wait - 5..=wait).contains(&told), "{told} at {now}");
+    }
+    // Its own patience lasts, and those who left made way.
+    assert_eq!(third.await.unwrap().status(), 200);
+    assert!((8_500..8_510).contains(log.times().last().unwrap()), "{:?}", log.times());
+    assert_eq!(log.paths(), ["/slow/busy", "/0", "/3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_makes_up_for_calls_that_leave_late() {
+    for (text, range) in [("5000/s burst 10", 38..=42), ("5000/s burst 1", 195..=205)] {
+        let log = Log::new();
+        let service = ThrottleLayer::new(quota(text)).layer(log.clone());
+        let calls = futures_util::future::join_all((0..200).map(|_| service.clone().oneshot(call("/"))));
+        assert!(calls.await.iter().all(Result::is_ok));
+        let last = log.times()[199];
+        assert!(range.contains(&last), "{text}: {last} ms");
+    }
 }
 
 // RLM-4
