@@ -1,17 +1,13 @@
 //! The limits of a layer.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
 use crate::{
     Failure, InvalidLimits, Limit, MemoryStore, Quota, RateStore, Standing, Table,
     fields::{self, Left, Told},
+    hash::Hasher,
     key::Key,
     limit::Kind,
     meter::Meter,
@@ -28,9 +24,8 @@ pub(crate) struct Core<St: RateStore> {
     pub(crate) limits: Box<[Armed<St::Limit>]>,
     /// For the limits that are counted here when the store fails.
     pub(crate) local: MemoryStore,
-    /// Decides for which keys a limit is enforced. Not by the hash of the memory store: its values of keys that follow each
-    /// other are equally far apart, and at some distances (one process in 200) a share would be all or none of them.
-    ramp: RandomState,
+    /// Decides for which keys a limit is enforced.
+    ramp: Hasher,
     /// Whether an answer may change what its request took.
     pub(crate) settles: bool,
     /// The policy field of a request that all limits are about, if their quotas are always the same.
@@ -66,7 +61,7 @@ impl<St: RateStore> Core<St> {
         let settles = limits.iter().any(|armed| armed.limit.settle_with().is_some());
         let policy = policy(&limits);
         let problems = Problems::new(limits.len());
-        Ok(Self { limits, store, local, ramp: RandomState::new(), settles, policy, problems })
+        Ok(Self { limits, store, local, ramp: Hasher::new(), settles, policy, problems })
     }
 
     /// These limits refused a request, or would have.
@@ -78,7 +73,7 @@ impl<St: RateStore> Core<St> {
     /// Whether a request with this key is refused by it, or only told.
     #[inline]
     pub(crate) fn is_enforced(&self, limit: &Limit, key: &Key<'_>) -> bool {
-        limit.enforced >= 100 || self.ramp.hash_one(key) % 100 < u64::from(limit.enforced)
+        limit.enforced >= 100 || self.ramp.hash(key) % 100 < u64::from(limit.enforced)
     }
 }
 

@@ -17,13 +17,13 @@ use std::{
 /// let both = Key::number(42).and(user);
 /// assert_ne!(both, user.and(Key::number(42)));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key<'a> {
     pub(crate) first: Part<'a>,
     pub(crate) second: Part<'a>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part<'a> {
     Nothing,
     Bytes(&'a [u8]),
