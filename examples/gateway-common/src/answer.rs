@@ -6,7 +6,7 @@ use buttress_sse::EventBody;
 use bytes::Bytes;
 use http::{
     Extensions, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
@@ -18,11 +18,15 @@ pub type Answer = Response<Body<EventBody>>;
 /// An answer with JSON: the envelope wraps it.
 pub fn json<T: Serialize + ?Sized>(status: StatusCode, data: &T) -> Answer {
     let body = serde_json::to_vec(data).expect("the gateway's own answers serialise");
+    let length = HeaderValue::from(body.len());
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // The envelope makes it that of the wrapped body, also where there is none to measure: in the answer to a HEAD.
+    headers.insert(CONTENT_LENGTH, length);
     // What a user may see changes from moment to moment and from user to user.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -226,6 +226,20 @@ async fn bodies_and_addresses_that_are_not_taken_have_the_same_shape() {
     assert_eq!(other_field.failure(), (422, "validation_failed".into()));
 }
 
+// RFC 9110, 8.6
+#[tokio::test]
+async fn the_answer_to_a_head_tells_the_length_of_its_get() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    let job = finished_picture(&client).await;
+    let paths = [link(&job, "self"), link(&job, "result"), "/api/models", "/api/jobs/none", "/healthz", "/openapi.json"];
+    for path in paths {
+        let length = client.get(path).await.body.len();
+        let head = client.send(Method::HEAD, path, &[], Bytes::new()).await;
+        assert_eq!(head.header("content-length"), length.to_string(), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn problem_details_are_sent_to_who_asks_for_them() {
     let gateway = Gateway::start(|_| {}).await;
