@@ -92,14 +92,14 @@ impl Gateway {
         let (gateway, cx, notes) = (self.clone(), cx.clone(), cx.notes.clone());
         let work = async move {
             note_provider(&cx.notes);
-            let price = order.price(&gateway.0.provider).await;
-            let job = order.send(&gateway.0.provider).await.map_err(|error| told(&error))?;
-            note_cost(&cx.notes, price.as_ref());
+            let job = order.clone().send(&gateway.0.provider).await.map_err(|error| told(&error))?;
             telemetry::job_started(&job);
             info!(job_id = %job.id, kind = %job.kind, user = cx.user.as_str(), "job_started");
             let record = Record::new(cx.user, job, cx.correlation_id);
             let view = view(&record);
             gateway.watch(record, place)?;
+            // Only now: the creation has fetched the list of models.
+            note_cost(&cx.notes, order.price(&gateway.0.provider).await.as_ref());
             Ok(view)
         };
         let work = work.with_notes(notes).in_current_correlation();
@@ -131,6 +131,7 @@ impl Gateway {
 }
 
 /// What to ask of the provider.
+#[derive(Clone)]
 enum Order {
     Image(ImageRequest),
     Video(VideoRequest),
