@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use buttress_circuit_breaker::{BreakerLayer, Policy, Window};
 use buttress_provider::{ProviderAdapter, ProviderErrorKind as Kind, Upload};
-use buttress_superduperai::{ApiUrl, LocalRefusal, Resilience, Stack, SuperDuperAi, Token};
+use buttress_superduperai::{ApiUrl, LocalRefusal, Resilience, Stack, SuperDuperAi, Token, Transport, Tries};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body_util::Full;
@@ -14,6 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
+use tower::limit::ConcurrencyLimit;
 
 use crate::support::*;
 
@@ -141,6 +142,20 @@ async fn an_upload_goes_past_the_retries_and_the_time_of_a_try() {
     provider.upload(upload()).await.unwrap_err();
     assert_eq!(asked(&sim, "POST", UPLOADS), 1);
     assert!(provider.upload(upload()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_layer_with_one_place_is_enough_for_calls_of_either_kind() {
+    let sim = start(Settings::default()).await;
+    let (url, token) = (ApiUrl::new(sim.url()).unwrap(), Token::new(sim.token()).unwrap());
+    let resilience = hasty_resilience();
+    let tries = ConcurrencyLimit::new(Tries::new(Transport::new().unwrap(), &resilience), 1);
+    let provider = SuperDuperAi::new(url, token, Stack::over(tries, &resilience)).tried_beneath();
+    let provider = hasty(provider).timeouts(ms(300), ms(1_000)).unwrap();
+    for _ in 0..2 {
+        provider.models().await.unwrap();
+        provider.upload(Upload::new("image/png", Full::new(Bytes::from_static(b"x")))).await.unwrap();
+    }
 }
 
 // RTY-17
