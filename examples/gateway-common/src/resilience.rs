@@ -89,7 +89,8 @@ impl RetrySettings {
         let cap = env.read("RETRY_CAP", "5s", wait());
         match (base, cap) {
             (Some(base), Some(cap)) if base > cap => {
-                env.fault("RETRY_BASE", "is longer than RETRY_CAP, up to which it grows", Some("200ms"));
+                let cap = humantime::format_duration(cap).to_string();
+                env.fault("RETRY_BASE", "is longer than RETRY_CAP, up to which it grows", Some(&cap));
             }
             // Whichever is set stands, and the other one gives way.
             (Some(base), cap) => (self.base, self.cap) = (base, cap.unwrap_or(self.cap.max(base))),
@@ -177,6 +178,7 @@ mod tests {
         {
             assert!(read(&[(name, value)]).unwrap_err().contains(&format!("{name}: ")), "{name} {value}");
         }
-        assert!(read(&[("RETRY_BASE", "2s"), ("RETRY_CAP", "1s")]).unwrap_err().contains("RETRY_BASE: is longer"));
+        let error = read(&[("RETRY_BASE", "2s"), ("RETRY_CAP", "1ms")]).unwrap_err();
+        assert!(error.contains("RETRY_BASE: is longer") && error.ends_with("for example RETRY_BASE=1ms"), "{error}");
     }
 }
