@@ -119,6 +119,7 @@ impl From<BodyFault> for ProviderError {
         match fault {
             BodyFault::TooLarge => Self::new(Kind::Decode, NOT_UNDERSTOOD).with_source(message),
             BodyFault::TimedOut => Self::new(Kind::Timeout, TOO_LATE).with_source(message),
+            BodyFault::Broken(error) if timed_out(&*error) => Self::new(Kind::Timeout, TOO_LATE).with_source(error),
             BodyFault::Broken(error) => {
                 Self::new(Kind::Unavailable, "the provider's answer broke off").with_source(error)
             }

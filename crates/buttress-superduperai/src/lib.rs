@@ -48,7 +48,7 @@ pub use token::{InvalidToken, Token};
 #[cfg(feature = "transport")]
 pub use transport::{ResponseBody, ResponseFuture, Transport, TransportError};
 #[cfg(feature = "stack")]
-pub use tries::{Tries, TryFuture};
+pub use tries::{Tries, TryBody, TryFuture};
 pub use url::{ApiUrl, InvalidApiUrl};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

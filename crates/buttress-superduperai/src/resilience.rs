@@ -60,7 +60,7 @@ impl Resilience {
         Ok(Self { base, cap, ..self })
     }
 
-    /// The time of one try, up to the head of its answer.
+    /// The time of one try, up to the last byte of its answer.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use buttress_circuit_breaker::{self as breaker, Breaker, ByStatus};
@@ -74,16 +74,16 @@ where
     type Future = StackFuture<S, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        // Which of the two it will be is not known yet.
-        let direct = self.direct.poll_ready(cx)?;
-        let tried = Service::<Request<RequestBody>>::poll_ready(&mut self.tried, cx)?;
-        if direct.is_ready() && tried.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        // Which of the two it will be is not known yet. One place for each call is asked for, and not two.
+        Service::<Request<RequestBody>>::poll_ready(&mut self.tried, cx)
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> StackFuture<S, B> {
         let runs_long = request.extensions().get().is_some_and(Operation::runs_long);
         let kind = if runs_long {
-            FutureKind::Direct { future: self.direct.call(request) }
+            // Gives the place back that was kept for a call that is tried.
+            self.tried = self.tried.clone();
+            FutureKind::Waiting { service: self.direct.clone(), request: Some(request) }
         } else {
             FutureKind::Tried { future: self.tried.call(request) }
         };
@@ -156,13 +156,14 @@ pin_project! {
         B: HttpBody<Data = Bytes>,
     {
         #[pin]
-        kind: FutureKind<S::Future, <Tried<S> as Service<Request<RequestBody>>>::Future>,
+        kind: FutureKind<S, S::Future, <Tried<S> as Service<Request<RequestBody>>>::Future>,
     }
 }
 
 pin_project! {
     #[project = FutureProj]
-    enum FutureKind<D, T> {
+    enum FutureKind<S, D, T> {
+        Waiting { service: S, request: Option<Request<RequestBody>> },
         Direct { #[pin] future: D },
         Tried { #[pin] future: T },
     }
@@ -175,14 +176,25 @@ where
 {
     type Output = Result<Response<StackBody<B>>, TransportError>;
 
+    // Waiting → Direct
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            FutureProj::Direct { future } => {
-                future.poll(cx).map_ok(|answer| answer.map(|body| StackBody { kind: BodyKind::Direct { body } }))
-            }
-            FutureProj::Tried { future } => {
-                future.poll(cx).map_ok(|answer| answer.map(|body| StackBody { kind: BodyKind::Tried { body } }))
-            }
+        let mut kind = self.project().kind;
+        loop {
+            let direct = match kind.as_mut().project() {
+                FutureProj::Waiting { service, request } => {
+                    ready!(service.poll_ready(cx))?;
+                    service.call(request.take().expect("what waits has its request"))
+                }
+                FutureProj::Direct { future } => {
+                    let answer = future.poll(cx);
+                    return answer.map_ok(|answer| answer.map(|body| StackBody { kind: BodyKind::Direct { body } }));
+                }
+                FutureProj::Tried { future } => {
+                    let answer = future.poll(cx);
+                    return answer.map_ok(|answer| answer.map(|body| StackBody { kind: BodyKind::Tried { body } }));
+                }
+            };
+            kind.set(FutureKind::Direct { future: direct });
         }
     }
 }

@@ -9,9 +9,11 @@ use std::{
 };
 
 use buttress_correlation_id::{Outbound, OutboundLayer};
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -22,8 +24,8 @@ type Carrier = Outbound<Transport>;
 /// Single tries over a [`Transport`], below everything that watches tries: the time of one try, and the correlation id of
 /// the current scope on it.
 ///
-/// A try that has no answer in time is given up with an error, so that it counts as one. Events and uploads run long, and
-/// have times of their own.
+/// A try whose answer has not come in time, to its last byte, is given up with an error, so that it counts as one. Events
+/// and uploads run long, and have times of their own.
 ///
 /// # Cancel safety
 ///
@@ -42,7 +44,7 @@ impl Tries {
 }
 
 impl Service<Request<RequestBody>> for Tries {
-    type Response = Response<ResponseBody>;
+    type Response = Response<TryBody>;
     type Error = TransportError;
     type Future = TryFuture;
 
@@ -52,7 +54,7 @@ impl Service<Request<RequestBody>> for Tries {
 
     fn call(&mut self, request: Request<RequestBody>) -> TryFuture {
         let runs_long = request.extensions().get().is_some_and(Operation::runs_long);
-        let sleep = (!runs_long).then(|| tokio::time::sleep(self.time));
+        let sleep = (!runs_long).then(|| sleep(self.time));
         TryFuture { inner: self.inner.call(request), sleep }
     }
 }
@@ -69,14 +71,54 @@ pin_project! {
 }
 
 impl Future for TryFuture {
-    type Output = Result<Response<ResponseBody>, TransportError>;
+    type Output = Result<Response<TryBody>, TransportError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match (this.inner.poll(cx), this.sleep.as_pin_mut()) {
+        let mut this = self.project();
+        match (this.inner.poll(cx), this.sleep.as_mut().as_pin_mut()) {
             (Poll::Pending, Some(sleep)) => sleep.poll(cx).map(|()| Err(TransportError::new(TimedOut))),
+            (polled, _) => {
+                let sleep = this.sleep.as_ref().get_ref().as_ref().map(|sleep| sleep_until(sleep.deadline()));
+                polled.map_ok(|answer| answer.map(|inner| TryBody { inner, sleep }))
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The body of the answer of a try, or the end of its time.
+    pub struct TryBody {
+        #[pin]
+        inner: ResponseBody,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+impl Body for TryBody {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let this = self.project();
+        match (this.inner.poll_frame(cx), this.sleep.as_pin_mut()) {
+            (Poll::Pending, Some(sleep)) => sleep.poll(cx).map(|()| Some(Err(TransportError::new(TimedOut)))),
             (polled, _) => polled,
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl fmt::Debug for TryBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryBody").finish_non_exhaustive()
     }
 }
 

@@ -74,8 +74,7 @@ fn headers(headers: &HeaderMap, mask: impl Fn(&str) -> String) -> BTreeMap<Strin
     for (name, value) in headers {
         let mut text = mask(&String::from_utf8_lossy(value.as_bytes()));
         if name == header::AUTHORIZATION {
-            let scheme = text.split(' ').next().unwrap_or_default();
-            text = format!("{scheme} ***");
+            text = text.split_once(' ').map_or_else(|| "***".to_owned(), |(scheme, _)| format!("{scheme} ***"));
         }
         all.entry(name.to_string()).and_modify(|all| *all = format!("{all}, {text}")).or_insert(text);
     }
@@ -105,6 +104,14 @@ mod tests {
         assert_eq!(kept.headers["authorization"], "Bearer ***");
         assert_eq!(kept.headers["accept"], "a, b");
         assert_eq!(kept.body, "my ***");
+    }
+
+    #[test]
+    fn a_token_without_a_scheme_is_not_taken_for_one() {
+        let mut log = RequestLog::default();
+        let request = Request::get("/x").header("authorization", "another-token").body(()).unwrap();
+        log.push(&request.into_parts().0, b"", "secret-token");
+        assert_eq!(log.all()[0].headers["authorization"], "***");
     }
 
     #[test]

@@ -61,11 +61,11 @@ pub(crate) async fn openapi() -> Response {
 }
 
 pub(crate) async fn health(State(gateway): State<Gateway>, request: Request) -> Answer {
-    answer(gateway_common::health(&gateway, request.extensions())?)
+    answer(gateway_common::health(&gateway, &request.into_parts().0)?)
 }
 
 pub(crate) async fn metrics(State(gateway): State<Gateway>, request: Request) -> Answer {
-    answer(gateway_common::metrics(&gateway, request.extensions())?)
+    answer(gateway_common::metrics(&gateway, &request.into_parts().0)?)
 }
 
 fn answer(answer: gateway_common::Answer) -> Answer {

@@ -1,16 +1,16 @@
-use std::net::IpAddr;
-
-use buttress_core::{Body, PeerAddr, Problem};
+use buttress_core::{Body, Problem};
 use buttress_envelope::Raw;
+use buttress_rate_limit::Head;
 use buttress_sse::EventBody;
 use bytes::Bytes;
 use http::{
-    Extensions, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
+    HeaderValue, Request, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
+    request::Parts,
 };
 use serde::Serialize;
 
-use crate::{Context, Gateway, JobView, codes, idempotency::verdict};
+use crate::{Context, Gateway, JobView, codes, idempotency::verdict, limits::client_addr};
 
 /// What a handler answers: a body that is known whole, or a stream of events.
 pub type Answer = Response<Body<EventBody>>;
@@ -18,11 +18,15 @@ pub type Answer = Response<Body<EventBody>>;
 /// An answer with JSON: the envelope wraps it.
 pub fn json<T: Serialize + ?Sized>(status: StatusCode, data: &T) -> Answer {
     let body = serde_json::to_vec(data).expect("the gateway's own answers serialise");
+    let length = HeaderValue::from(body.len());
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // The envelope makes it that of the wrapped body, also where there is none to measure: in the answer to a HEAD.
+    headers.insert(CONTENT_LENGTH, length);
     // What a user may see changes from moment to moment and from user to user.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -72,8 +76,8 @@ pub fn not_allowed(allowed: &'static str) -> Answer {
 /// # Errors
 ///
 /// 404 for everybody else.
-pub fn health(gateway: &Gateway, extensions: &Extensions) -> Result<Answer, Problem> {
-    on_loopback(extensions)?;
+pub fn health(gateway: &Gateway, parts: &Parts) -> Result<Answer, Problem> {
+    on_loopback(gateway, parts)?;
     let mut health = json(StatusCode::OK, &gateway.health());
     health.extensions_mut().insert(Raw);
     Ok(health)
@@ -84,18 +88,19 @@ pub fn health(gateway: &Gateway, extensions: &Extensions) -> Result<Answer, Prob
 /// # Errors
 ///
 /// 404 for everybody else.
-pub fn metrics(gateway: &Gateway, extensions: &Extensions) -> Result<Answer, Problem> {
-    on_loopback(extensions)?;
+pub fn metrics(gateway: &Gateway, parts: &Parts) -> Result<Answer, Problem> {
+    on_loopback(gateway, parts)?;
     let mut metrics = Response::new(Body::full(gateway.metrics()));
     metrics.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
     Ok(metrics)
 }
 
-/// What only this machine may see does not exist for others.
-fn on_loopback(extensions: &Extensions) -> Result<(), Problem> {
-    let local = |addr: IpAddr| addr.to_canonical().is_loopback();
-    match extensions.get() {
-        Some(PeerAddr(addr)) if local(addr.ip()) => Ok(()),
+/// What only this machine may see does not exist for others. Whoever comes through a proxy that is named is not here
+/// because the proxy is.
+fn on_loopback(gateway: &Gateway, parts: &Parts) -> Result<(), Problem> {
+    let request = Request::from_parts(parts.clone(), ());
+    match client_addr(gateway.settings()).find(&Head::of(&request)) {
+        Ok(addr) if addr.is_loopback() => Ok(()),
         _ => Err(codes::nothing_here()),
     }
 }
@@ -112,22 +117,40 @@ pub(crate) struct ErrorView<'a> {
 
 #[cfg(test)]
 mod tests {
+    use buttress_core::PeerAddr;
+
     use super::*;
 
-    fn peer(addr: &str) -> Extensions {
-        let mut extensions = Extensions::new();
-        extensions.insert(PeerAddr(addr.parse().unwrap()));
-        extensions
+    fn from(peer: Option<&str>, forwarded: &str) -> Parts {
+        let (mut parts, ()) =
+            Request::get("/metrics").header("x-forwarded-for", forwarded).body(()).unwrap().into_parts();
+        if let Some(peer) = peer {
+            parts.extensions.insert(PeerAddr(peer.parse().unwrap()));
+        }
+        parts
     }
 
     #[tokio::test]
     async fn metrics_are_for_this_machine_alone() {
         let gateway = Gateway::start(crate::Settings::default()).await.unwrap();
         for near in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(metrics(&gateway, &peer(near)).is_ok(), "{near}");
+            assert!(metrics(&gateway, &from(Some(near), "")).is_ok(), "{near}");
         }
-        for far in [peer("192.0.2.1:1"), peer("[2001:db8::1]:1"), Extensions::new()] {
-            assert_eq!(metrics(&gateway, &far).unwrap_err().status(), 404);
+        for far in [Some("192.0.2.1:1"), Some("[2001:db8::1]:1"), None] {
+            assert_eq!(metrics(&gateway, &from(far, "127.0.0.1")).unwrap_err().status(), 404);
+        }
+    }
+
+    // IPA-3
+    #[tokio::test]
+    async fn who_comes_through_a_proxy_on_this_machine_is_not_this_machine() {
+        let trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        let gateway = Gateway::start(crate::Settings { trusted_proxies, ..crate::Settings::default() }).await.unwrap();
+        let proxied = |forwarded| from(Some("127.0.0.1:1"), forwarded);
+        assert!(health(&gateway, &proxied("")).is_ok(), "the machine itself");
+        for forwarded in ["203.0.113.9", "127.0.0.1, 203.0.113.9"] {
+            assert_eq!(health(&gateway, &proxied(forwarded)).unwrap_err().status(), 404, "{forwarded}");
+            assert_eq!(metrics(&gateway, &proxied(forwarded)).unwrap_err().status(), 404, "{forwarded}");
         }
     }
 

@@ -105,14 +105,20 @@ fn explain(path: String, error: &serde_json::Error) -> Problem {
     }
     let text = error.to_string();
     let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem).to_owned();
-    let field = named_field(&problem).unwrap_or(if path == "." { String::new() } else { path });
+    let parent = if path == "." { String::new() } else { path };
+    let field = match named_field(&problem) {
+        Some(name) if parent.is_empty() => name.to_owned(),
+        Some(name) => format!("{parent}.{name}"),
+        None => parent,
+    };
     codes::validation_failed(&[FieldProblem::new(field, problem)])
 }
 
-/// The member that serde names in its text: of a missing one the path knows only the parent.
-fn named_field(problem: &str) -> Option<String> {
+/// The member that serde names in its text: of a missing one, and of one that is there twice, the path knows only the
+/// parent.
+fn named_field(problem: &str) -> Option<&str> {
     let named = problem.strip_prefix("missing field `").or_else(|| problem.strip_prefix("duplicate field `"))?;
-    named.split('`').next().map(str::to_owned)
+    named.split('`').next()
 }
 
 impl NewImage {
@@ -241,6 +247,9 @@ mod tests {
             (r#"["a boat",null,null,null,null,null,null,[]]"#, ""),
             ("null", ""),
             (r#"{"prompt":"a","references":[["source","x"]]}"#, "references[0]"),
+            (r#"{"prompt":"a","references":[{"type":"source"}]}"#, "references[0].fileId"),
+            (r#"{"prompt":"a","references":[{"type":"source","type":"mask","fileId":"x"}]}"#, "references[0].type"),
+            (r#"{"prompt":"a","references":[{"type":"source","fileId":"x","size":1}]}"#, "references[0].size"),
         ];
         for (body, field) in table {
             assert_eq!(told(&image(body).unwrap_err()), ("validation_failed".into(), field.into()), "{body}");

@@ -23,7 +23,7 @@ struct Inner {
     jobs: HashMap<JobId, Record>,
     finished: VecDeque<JobId>,
     reserved: usize,
-    files: HashMap<FileId, User>,
+    files: HashMap<FileId, (User, MediaKind)>,
     uploads: VecDeque<FileId>,
 }
 
@@ -54,8 +54,8 @@ pub(crate) struct Place(Arc<Jobs>);
 /// What a user may refer to by an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holding {
-    /// An upload, or a finished picture or video.
-    Ready(Option<MediaKind>),
+    /// A picture or a video: an upload, or what a job made.
+    Ready(MediaKind),
     /// A job that is not finished, or that failed.
     NotReady,
     /// Nothing that this user has.
@@ -106,29 +106,29 @@ impl Jobs {
         self.lock().jobs.get(id).filter(|record| record.owner == *user).cloned()
     }
 
-    /// Remembers whose an upload is. The oldest one is forgotten when there are too many.
-    pub(crate) fn uploaded(&self, user: &User, file: FileId) {
+    /// Remembers whose an upload is, and what it is. The oldest one is forgotten when there are too many.
+    pub(crate) fn uploaded(&self, user: &User, file: FileId, kind: MediaKind) {
         let mut inner = self.lock();
         if inner.uploads.len() >= CAPACITY
             && let Some(oldest) = inner.uploads.pop_front()
         {
             inner.files.remove(&oldest);
         }
-        inner.files.insert(file.clone(), user.clone());
+        inner.files.insert(file.clone(), (user.clone(), kind));
         inner.uploads.push_back(file);
     }
 
     /// What a user has under an id.
     pub(crate) fn holding(&self, user: &User, file: &FileId) -> Holding {
         let inner = self.lock();
-        if inner.files.get(file).is_some_and(|owner| owner == user) {
-            return Holding::Ready(None);
+        if let Some((_, kind)) = inner.files.get(file).filter(|(owner, _)| owner == user) {
+            return Holding::Ready(*kind);
         }
         let id = file.as_str().parse::<JobId>().ok();
         let record = id.and_then(|id| inner.jobs.get(&id)).filter(|record| record.owner == *user);
         match record {
             None => Holding::Nothing,
-            Some(record) if record.job.artifact_id.is_some() => Holding::Ready(Some(record.job.kind)),
+            Some(record) if record.job.artifact_id.is_some() => Holding::Ready(record.job.kind),
             Some(_) => Holding::NotReady,
         }
     }
@@ -185,13 +185,13 @@ mod tests {
     fn a_file_can_be_used_by_its_owner_once_it_is_ready() {
         let jobs = Arc::new(Jobs::default());
         let (alice, bob) = (user("alice").unwrap(), user("bob").unwrap());
-        jobs.uploaded(&alice, "f".parse().unwrap());
+        jobs.uploaded(&alice, "f".parse().unwrap(), MediaKind::Video);
         jobs.insert(jobs.reserve().unwrap(), record("alice", "j"));
         let (file, job) = ("f".parse().unwrap(), "j".parse().unwrap());
-        assert_eq!(jobs.holding(&alice, &file), Holding::Ready(None));
+        assert_eq!(jobs.holding(&alice, &file), Holding::Ready(MediaKind::Video));
         assert_eq!(jobs.holding(&alice, &job), Holding::NotReady);
         finish(&jobs, "j");
-        assert_eq!(jobs.holding(&alice, &job), Holding::Ready(Some(MediaKind::Image)));
+        assert_eq!(jobs.holding(&alice, &job), Holding::Ready(MediaKind::Image));
         assert_eq!((jobs.holding(&bob, &file), jobs.holding(&bob, &job)), (Holding::Nothing, Holding::Nothing));
     }
 
@@ -226,7 +226,7 @@ mod tests {
         let jobs = Jobs::default();
         let alice = user("alice").unwrap();
         for i in 0..=CAPACITY {
-            jobs.uploaded(&alice, format!("f{i}").parse().unwrap());
+            jobs.uploaded(&alice, format!("f{i}").parse().unwrap(), MediaKind::Image);
         }
         assert_eq!(jobs.holding(&alice, &"f0".parse().unwrap()), Holding::Nothing);
         assert_eq!(jobs.lock().files.len(), CAPACITY);

@@ -11,7 +11,7 @@ use crate::{Settings, users::Known};
 ///
 /// Who has neither a key nor a guest's cookie is nobody yet: its address is counted, and stands for it where jobs are made.
 pub(crate) fn layer(settings: &Settings) -> Result<RateLimitLayer, InvalidLimits> {
-    let address = || ClientAddr::behind(settings.client_addr_header, settings.trusted_proxies.iter().copied());
+    let address = || client_addr(settings);
     let creating = |name, quota, path: &'static str| {
         let limit = Limit::new(name, quota, by_user().or(address()));
         limit.only_for(move |head| head.method() == Method::POST && head.path() == path)
@@ -33,6 +33,11 @@ pub(crate) fn layer(settings: &Settings) -> Result<RateLimitLayer, InvalidLimits
     let layer = RateLimitLayer::new(limits)?;
     let layer = layer.exempt(move |head| off || !head.path().starts_with("/api/"));
     Ok(layer.event_streams(|head| head.path().ends_with("/events")))
+}
+
+/// Where a request comes from, as far as it is known.
+pub(crate) fn client_addr(settings: &Settings) -> ClientAddr {
+    ClientAddr::behind(settings.client_addr_header, settings.trusted_proxies.iter().copied())
 }
 
 const SECOND: Duration = Duration::from_secs(1);

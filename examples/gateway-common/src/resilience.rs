@@ -52,12 +52,12 @@ impl BreakerSettings {
         if let Some(ratio) = env.read("BREAKER_FAILURE_RATIO", "0.5", ratio) {
             settings.failure_ratio = ratio;
         }
-        let time = || parse::duration_in(10 * MILLISECOND..=HOUR);
-        settings.window = env.read("BREAKER_WINDOW", "30s", time()).unwrap_or(settings.window);
-        let number = || parse::number_in(1..=10_000);
-        settings.min_calls = env.read("BREAKER_MIN_CALLS", "20", number()).unwrap_or(settings.min_calls);
-        settings.cool_down = env.read("BREAKER_COOL_DOWN", "10s", time()).unwrap_or(settings.cool_down);
-        settings.trials = env.read("BREAKER_TRIALS", "3", number()).unwrap_or(settings.trials);
+        let time = |least| parse::duration_in(least..=HOUR);
+        settings.window = env.read("BREAKER_WINDOW", "30s", time(100 * MILLISECOND)).unwrap_or(settings.window);
+        let number = |most| parse::number_in(1..=most);
+        settings.min_calls = env.read("BREAKER_MIN_CALLS", "20", number(10_000)).unwrap_or(settings.min_calls);
+        settings.cool_down = env.read("BREAKER_COOL_DOWN", "10s", time(10 * MILLISECOND)).unwrap_or(settings.cool_down);
+        settings.trials = env.read("BREAKER_TRIALS", "3", number(1_000)).unwrap_or(settings.trials);
         on.then_some(settings)
     }
 
@@ -89,7 +89,8 @@ impl RetrySettings {
         let cap = env.read("RETRY_CAP", "5s", wait());
         match (base, cap) {
             (Some(base), Some(cap)) if base > cap => {
-                env.fault("RETRY_BASE", "is longer than RETRY_CAP, up to which it grows", Some("200ms"));
+                let cap = humantime::format_duration(cap).to_string();
+                env.fault("RETRY_BASE", "is longer than RETRY_CAP, up to which it grows", Some(&cap));
             }
             // Whichever is set stands, and the other one gives way.
             (Some(base), cap) => (self.base, self.cap) = (base, cap.unwrap_or(self.cap.max(base))),
@@ -134,16 +135,35 @@ mod tests {
     }
 
     #[test]
+    fn the_least_and_the_most_that_is_taken_makes_a_breaker() {
+        for [window, min_calls, cool_down, trials, ratio] in
+            [["100ms", "1", "10ms", "1", "0.000001"], ["1h", "10000", "1h", "1000", "1"]]
+        {
+            let mut env = Env::of([
+                ("BREAKER_WINDOW", window),
+                ("BREAKER_MIN_CALLS", min_calls),
+                ("BREAKER_COOL_DOWN", cool_down),
+                ("BREAKER_TRIALS", trials),
+                ("BREAKER_FAILURE_RATIO", ratio),
+            ]);
+            let settings = BreakerSettings::read(&mut env).unwrap();
+            env.finish().unwrap();
+            assert!(settings.layer().is_ok(), "{settings:?}");
+        }
+    }
+
+    #[test]
     fn a_breaker_that_makes_no_sense_is_refused_even_if_it_is_off() {
         for (name, value) in [
             ("BREAKER", "maybe"),
             ("BREAKER_FAILURE_RATIO", "0"),
             ("BREAKER_FAILURE_RATIO", "1.5"),
             ("BREAKER_FAILURE_RATIO", "NaN"),
-            ("BREAKER_WINDOW", "0s"),
+            ("BREAKER_WINDOW", "99ms"),
             ("BREAKER_MIN_CALLS", "0"),
             ("BREAKER_COOL_DOWN", "10"),
             ("BREAKER_TRIALS", "0"),
+            ("BREAKER_TRIALS", "1001"),
         ] {
             let mut env = Env::of([("BREAKER", "off"), (name, value)]);
             let _ = BreakerSettings::read(&mut env);
@@ -158,6 +178,7 @@ mod tests {
         {
             assert!(read(&[(name, value)]).unwrap_err().contains(&format!("{name}: ")), "{name} {value}");
         }
-        assert!(read(&[("RETRY_BASE", "2s"), ("RETRY_CAP", "1s")]).unwrap_err().contains("RETRY_BASE: is longer"));
+        let error = read(&[("RETRY_BASE", "2s"), ("RETRY_CAP", "1ms")]).unwrap_err();
+        assert!(error.contains("RETRY_BASE: is longer") && error.ends_with("for example RETRY_BASE=1ms"), "{error}");
     }
 }

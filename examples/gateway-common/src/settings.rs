@@ -230,13 +230,14 @@ impl Settings {
             _ => self.provider = url.zip(token).map(|(url, token)| ProviderAccess { url, token }),
         }
         let timeout = || parse::duration_in(10 * MILLISECOND..=HOUR);
-        put(&mut self.attempt_timeout, env.read("ATTEMPT_TIMEOUT", "10s", timeout()));
+        let attempt = env.read("ATTEMPT_TIMEOUT", "10s", timeout());
         put(&mut self.provider_timeout, env.read("PROVIDER_TIMEOUT", "30s", timeout()));
-        let both = env.is_set("ATTEMPT_TIMEOUT") && env.is_set("PROVIDER_TIMEOUT");
-        if both && self.attempt_timeout > self.provider_timeout {
-            env.fault("ATTEMPT_TIMEOUT", "is longer than PROVIDER_TIMEOUT, of which it is a part", Some("10s"));
+        if attempt.is_some_and(|attempt| attempt > self.provider_timeout) {
+            let whole = humantime::format_duration(self.provider_timeout).to_string();
+            let problem = format!("is longer than PROVIDER_TIMEOUT ({whole}), of which it is a part");
+            env.fault("ATTEMPT_TIMEOUT", problem, Some(&whole));
         }
-        self.attempt_timeout = self.attempt_timeout.min(self.provider_timeout);
+        self.attempt_timeout = attempt.unwrap_or(self.attempt_timeout).min(self.provider_timeout);
         self.retry.read(env);
         self.breaker = BreakerSettings::read(env);
         put(&mut self.default_image_model, env.read("DEFAULT_IMAGE_MODEL", "comfyui/flux", model));
@@ -387,7 +388,10 @@ mod tests {
 
     #[test]
     fn times_that_contradict_each_other_are_refused() {
-        assert!(read(&[("ATTEMPT_TIMEOUT", "3s"), ("PROVIDER_TIMEOUT", "2s")]).is_err());
+        let part = "ATTEMPT_TIMEOUT: is longer than PROVIDER_TIMEOUT (";
+        assert!(read(&[("ATTEMPT_TIMEOUT", "3s"), ("PROVIDER_TIMEOUT", "2s")]).unwrap_err().contains(part));
+        let error = read(&[("ATTEMPT_TIMEOUT", "60s")]).unwrap_err();
+        assert!(error.contains(part) && error.ends_with("for example ATTEMPT_TIMEOUT=30s"), "{error}");
         assert_eq!(read(&[("PROVIDER_TIMEOUT", "2s")]).unwrap().attempt_timeout, Duration::from_secs(2));
     }
 

@@ -61,7 +61,7 @@ where
         }
         Route::Models => Ok(json(StatusCode::OK, &*gateway.models(&gateway.context(parts)?).await?)),
         Route::OpenApi => Ok(openapi()),
-        Route::Health => health(gateway, &parts.extensions),
-        Route::Metrics => metrics(gateway, &parts.extensions),
+        Route::Health => health(gateway, parts),
+        Route::Metrics => metrics(gateway, parts),
     }
 }

@@ -2,7 +2,7 @@ use std::{convert::Infallible, future::ready};
 
 use buttress_core::{Notes, Problem};
 use gateway_common::{Answer, empty, failed, not_allowed};
-use http::{Extensions, Method, Request, StatusCode, request::Parts};
+use http::{Extensions, Method, Request, StatusCode, Uri, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyDataStream, BodyExt};
 use warp::{Filter, Rejection, Reply, ext, path::FullPath, reject::Reject, reply::Response};
@@ -30,6 +30,14 @@ struct Known(Extensions);
 pub(crate) fn keep_extensions<B>(mut request: Request<B>) -> Request<B> {
     let known = Known(request.extensions().clone());
     request.extensions_mut().insert(known);
+    request
+}
+
+/// warp panics at an address without a path, which is that of a CONNECT. No route is at `*` either.
+pub(crate) fn with_a_path<B>(mut request: Request<B>) -> Request<B> {
+    if request.uri().path_and_query().is_none() {
+        *request.uri_mut() = Uri::from_static("*");
+    }
     request
 }
 

@@ -73,11 +73,11 @@ pub(crate) async fn openapi() -> Handled {
 }
 
 pub(crate) async fn health(gateway: Gateway, parts: Parts) -> Handled {
-    gateway_common::health(&gateway, &parts.extensions)
+    gateway_common::health(&gateway, &parts)
 }
 
 pub(crate) async fn metrics(gateway: Gateway, parts: Parts) -> Handled {
-    gateway_common::metrics(&gateway, &parts.extensions)
+    gateway_common::metrics(&gateway, &parts)
 }
 
 /// The text behind a segment of a path. One that is no text names nothing.

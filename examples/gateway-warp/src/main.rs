@@ -35,6 +35,7 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, shutdown: Cancellati
         .layer(gateway.idempotency())
         .layer(gateway.heartbeats())
         .map_request(filters::keep_extensions)
+        .map_request(filters::with_a_path)
         .service(warp::service(routes::routes(&gateway)));
     gateway_common::serve(listener, gateway, stack, shutdown).await;
 }

@@ -44,6 +44,13 @@ async fn a_connection_that_sends_half_a_head_is_closed() {
 }
 
 #[tokio::test]
+async fn an_address_without_a_path_is_none() {
+    let gateway = Gateway::start(|_| {}).await;
+    let (answer, _) = until_closed(&gateway, "CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("\"not_found\""), "{answer}");
+}
+
+#[tokio::test]
 async fn an_answer_may_take_longer_than_a_head() {
     let slow = superduperai_sim::Settings::default().step(Duration::from_millis(250));
     let gateway = Gateway::start_with(slow, impatient).await;

@@ -258,6 +258,14 @@ async fn a_creation_is_sent_once_whatever_happens_and_looked_up_where_it_is_in_d
     }
 }
 
+#[tokio::test]
+async fn a_picture_for_which_there_are_no_models_asks_for_them_in_one_call() {
+    let gateway = Gateway::start(hasty).await;
+    gateway.sim().add_fault(Fault::new(Method::GET, MODELS, answer(503)).times(100));
+    assert_eq!(image(&gateway.guest().await).await.failure(), (503, "provider_unavailable".into()));
+    assert_eq!(calls(&gateway, Method::GET, MODELS), 3);
+}
+
 // RTY-3
 #[tokio::test]
 async fn an_answer_that_breaks_in_the_middle_is_not_tried_again() {

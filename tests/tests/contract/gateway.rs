@@ -126,6 +126,29 @@ async fn a_video_can_start_from_words_from_an_upload_and_from_a_picture_made_bef
 }
 
 #[tokio::test]
+async fn a_video_is_no_picture_to_work_from() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    let uploaded = upload(&client, b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom").await;
+    assert_eq!(uploaded.data()["mediaType"], "video/mp4");
+    let video = client.post("/api/videos", &json!({ "prompt": "waves" })).await.data();
+    client.events(link(&video, "events"), &[], until_the_end).await;
+    for file in [uploaded.data()["fileId"].as_str().unwrap(), id_of(&video)] {
+        let references = json!([{ "type": "source", "fileId": file }]);
+        let picture = json!({ "prompt": "a", "model": "fal-ai/flux-pro/kontext", "references": references });
+        let refused = [
+            (client.post("/api/videos", &json!({ "prompt": "a", "image": file })).await, "image"),
+            (client.post("/api/images", &picture).await, "references[0].fileId"),
+        ];
+        for (answer, field) in refused {
+            assert_eq!(answer.failure(), (422, "validation_failed".into()));
+            assert_eq!(answer.error()["details"], json!([{ "field": field, "problem": "is a video, not a picture" }]));
+        }
+    }
+    assert_eq!(gateway.sim().jobs().len(), 1, "nothing more was paid for");
+}
+
+#[tokio::test]
 async fn every_bad_input_has_its_own_answer() {
     let gateway = Gateway::start(|_| {}).await;
     let client = gateway.guest().await;
@@ -201,6 +224,20 @@ async fn bodies_and_addresses_that_are_not_taken_have_the_same_shape() {
     assert_eq!(wrong_method.header("allow"), "POST");
     let other_field = client.post_raw("/api/uploads", "multipart/form-data; boundary=X", form("picture", PNG)).await;
     assert_eq!(other_field.failure(), (422, "validation_failed".into()));
+}
+
+// RFC 9110, 8.6
+#[tokio::test]
+async fn the_answer_to_a_head_tells_the_length_of_its_get() {
+    let gateway = Gateway::start(|_| {}).await;
+    let client = gateway.guest().await;
+    let job = finished_picture(&client).await;
+    let paths = [link(&job, "self"), link(&job, "result"), "/api/models", "/api/jobs/none", "/healthz", "/openapi.json"];
+    for path in paths {
+        let length = client.get(path).await.body.len();
+        let head = client.send(Method::HEAD, path, &[], Bytes::new()).await;
+        assert_eq!(head.header("content-length"), length.to_string(), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,20 @@
 //! The default stack: what is tried again, to the call.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
+use buttress_circuit_breaker::{BreakerLayer, Policy, Window};
 use buttress_provider::{ProviderAdapter, ProviderErrorKind as Kind, Upload};
-use buttress_superduperai::{ApiUrl, Resilience, Stack, SuperDuperAi, Token};
+use buttress_superduperai::{ApiUrl, LocalRefusal, Resilience, Stack, SuperDuperAi, Token, Transport, Tries};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body_util::Full;
 use superduperai_sim::{Fault, Settings, Simulator, Then};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tower::limit::ConcurrencyLimit;
 
 use crate::support::*;
 
@@ -48,6 +54,38 @@ async fn looks_that_all_hang_are_a_time_out() {
     sim.add_fault(Fault::new(Method::GET, MODELS, Then::Hang).times(9));
     assert_eq!(provider.models().await.unwrap_err().kind(), Kind::Timeout);
     assert_eq!(asked(&sim, "GET", MODELS), 3);
+}
+
+/// Answers a request on each connection with a head and the beginning of a body.
+async fn stalling() -> String {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", door.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = door.accept().await {
+            stream.read_exact(&mut [0; 64]).await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"items\":[";
+            stream.write_all(head).await.unwrap();
+            open.push(stream);
+        }
+    });
+    url
+}
+
+// RTY-5, CBK-18
+#[tokio::test]
+async fn an_answer_whose_body_stalls_costs_the_time_of_a_try_and_counts_as_a_failure() {
+    let policy = Policy::new(Window::time(Duration::from_secs(30))).minimum_calls(2);
+    let resilience = hasty_resilience().breaker(BreakerLayer::new("stalling", policy).unwrap());
+    let (url, token) = (ApiUrl::new(&stalling().await).unwrap(), Token::new("t").unwrap());
+    let provider = hasty(SuperDuperAi::resilient(url, token, &resilience).unwrap());
+    for _ in 0..2 {
+        let started = Instant::now();
+        assert_eq!(provider.models().await.unwrap_err().kind(), Kind::Timeout);
+        assert!((ms(300)..ms(5_000)).contains(&started.elapsed()), "{:?}", started.elapsed());
+    }
+    let refused = provider.models().await.unwrap_err();
+    assert!(refused.source().is_some_and(|source| source.is::<LocalRefusal>()), "{refused:?}");
 }
 
 // AIC-2
@@ -104,6 +142,20 @@ async fn an_upload_goes_past_the_retries_and_the_time_of_a_try() {
     provider.upload(upload()).await.unwrap_err();
     assert_eq!(asked(&sim, "POST", UPLOADS), 1);
     assert!(provider.upload(upload()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_layer_with_one_place_is_enough_for_calls_of_either_kind() {
+    let sim = start(Settings::default()).await;
+    let (url, token) = (ApiUrl::new(sim.url()).unwrap(), Token::new(sim.token()).unwrap());
+    let resilience = hasty_resilience();
+    let tries = ConcurrencyLimit::new(Tries::new(Transport::new().unwrap(), &resilience), 1);
+    let provider = SuperDuperAi::new(url, token, Stack::over(tries, &resilience)).tried_beneath();
+    let provider = hasty(provider).timeouts(ms(300), ms(1_000)).unwrap();
+    for _ in 0..2 {
+        provider.models().await.unwrap();
+        provider.upload(Upload::new("image/png", Full::new(Bytes::from_static(b"x")))).await.unwrap();
+    }
 }
 
 // RTY-17

@@ -33,7 +33,7 @@ impl Gateway {
         let mut request = new.into_request(&self.0.settings.default_image_model)?;
         request.mark = Some(cx.call_key.number(u64::MAX));
         let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
-        self.check_files(&cx.user, &files, |i| format!("references[{i}].fileId"), None)?;
+        self.check_files(&cx.user, &files, |i| format!("references[{i}].fileId"))?;
         self.create(cx, Order::Image(request)).await
     }
 
@@ -47,7 +47,7 @@ impl Gateway {
         let mut request = new.into_request((&settings.default_video_model, &settings.default_animate_model))?;
         request.mark = Some(cx.call_key.number(u64::MAX));
         let files: Vec<_> = request.references.iter().map(|reference| &reference.file_id).collect();
-        self.check_files(&cx.user, &files, |_| "image".into(), Some(MediaKind::Image))?;
+        self.check_files(&cx.user, &files, |_| "image".into())?;
         self.create(cx, Order::Video(request)).await.map_err(in_our_words)
     }
 
@@ -66,23 +66,16 @@ impl Gateway {
         note_provider(&cx.notes);
         let outcome = self.0.provider.upload(upload).with_notes(cx.notes.clone()).await;
         let file = outcome.map_err(|error| failure.get().cloned().unwrap_or_else(|| told(&error)))?;
-        self.0.jobs.uploaded(&cx.user, file.file_id.clone());
+        let kind = if file.media_type.starts_with("video/") { MediaKind::Video } else { MediaKind::Image };
+        self.0.jobs.uploaded(&cx.user, file.file_id.clone(), kind);
         Ok(file)
     }
 
-    /// Refuses files that are not the user's own, before anything is sent.
-    fn check_files(
-        &self,
-        user: &User,
-        files: &[&FileId],
-        field: impl Fn(usize) -> String,
-        wanted: Option<MediaKind>,
-    ) -> Result<(), Problem> {
+    /// Refuses files that are not the user's own pictures, before anything is sent.
+    fn check_files(&self, user: &User, files: &[&FileId], field: impl Fn(usize) -> String) -> Result<(), Problem> {
         let problem = |file| match self.0.jobs.holding(user, file) {
-            Holding::Ready(Some(kind)) if wanted.is_some_and(|wanted| wanted != kind) => {
-                Some("is the job of a video, not of a picture")
-            }
-            Holding::Ready(_) => None,
+            Holding::Ready(MediaKind::Image) => None,
+            Holding::Ready(_) => Some("is a video, not a picture"),
             Holding::NotReady => Some("is a job that has no result"),
             Holding::Nothing => Some("is neither an upload nor a finished job of yours"),
         };
@@ -99,14 +92,14 @@ impl Gateway {
         let (gateway, cx, notes) = (self.clone(), cx.clone(), cx.notes.clone());
         let work = async move {
             note_provider(&cx.notes);
-            let price = order.price(&gateway.0.provider).await;
-            let job = order.send(&gateway.0.provider).await.map_err(|error| told(&error))?;
-            note_cost(&cx.notes, price.as_ref());
+            let job = order.clone().send(&gateway.0.provider).await.map_err(|error| told(&error))?;
             telemetry::job_started(&job);
             info!(job_id = %job.id, kind = %job.kind, user = cx.user.as_str(), "job_started");
             let record = Record::new(cx.user, job, cx.correlation_id);
             let view = view(&record);
             gateway.watch(record, place)?;
+            // Only now: the creation has fetched the list of models.
+            note_cost(&cx.notes, order.price(&gateway.0.provider).await.as_ref());
             Ok(view)
         };
         let work = work.with_notes(notes).in_current_correlation();
@@ -138,6 +131,7 @@ impl Gateway {
 }
 
 /// What to ask of the provider.
+#[derive(Clone)]
 enum Order {
     Image(ImageRequest),
     Video(VideoRequest),
