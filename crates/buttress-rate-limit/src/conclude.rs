@@ -8,7 +8,7 @@ use std::{
 use crate::{
     Decision, Fields, MOST_LIMITS, RateStore,
     fields::{Left, Told, Written},
-    gather::{Term, Terms},
+    gather::{Places, Term, Terms},
     judge::Judge,
     key::OwnedKey,
     refusal::{Refusal, Why},
@@ -47,17 +47,47 @@ impl<St: RateStore> Judge<'_, St> {
         places: &[Told],
     ) -> Result<Written, Refusal> {
         let found = Found::of(decision, terms);
-        if found.shadow != Which::NONE {
-            self.core.tell(found.shadow, true, None, self.settings);
-        }
         let written = self.write(decision, terms, places);
-        if decision.granted() {
-            return Ok(written);
+        if !decision.granted() {
+            return Err(self.refusal(&found, written));
         }
+        self.tell_shadow(found.shadow);
+        Ok(written)
+    }
+
+    /// The refusal of a request for which there is no place, with what the rates said that were looked at.
+    pub(crate) fn full(
+        &self,
+        outcome: Result<Decision, Undecided<St::Error>>,
+        terms: &[Term],
+        places: &Places,
+    ) -> Refusal {
+        let mut found = Found { violated: places.full, wait: SOON, ..Found::default() };
+        let written = match outcome {
+            Ok(decision) => {
+                found.look(&decision, terms);
+                self.write(&decision, terms, &places.told)
+            }
+            Err(why) => {
+                telemetry::undecided(&why);
+                Written::of(self.settings.fields, None, &places.told)
+            }
+        };
+        self.refusal(&found, written)
+    }
+
+    fn refusal(&self, found: &Found, written: Written) -> Refusal {
+        self.tell_shadow(found.shadow);
         let wait = (!found.never).then(|| self.with_jitter(Duration::from_nanos(found.wait)));
         self.core.tell(found.violated, false, wait, self.settings);
         let why = wait.map_or(Why::Never(found.violated), |wait| Why::Limits(found.violated, wait));
-        Err(Refusal { why, written })
+        Refusal { why, written }
+    }
+
+    fn tell_shadow(&self, shadow: Which) {
+        if shadow != Which::NONE {
+            self.core.tell(shadow, true, None, self.settings);
+        }
     }
 
     /// The fields of an answer: of rates first, then of places.
@@ -108,6 +138,9 @@ fn left(decision: &Decision, i: usize, term: Term) -> Left {
     Left::of(&standing, if decision.fits(i) { None } else { wait() })
 }
 
+/// When a place may be there again, which nobody knows: soon, in nanoseconds.
+const SOON: u64 = 1_000_000_000;
+
 /// What does not fit.
 #[derive(Default)]
 struct Found {
@@ -120,6 +153,16 @@ struct Found {
 }
 
 impl Found {
+    /// What would not fit, of terms that were looked at.
+    fn look(&mut self, decision: &Decision, terms: &[Term]) {
+        for (i, term) in terms.iter().enumerate() {
+            match decision.standing(i, term.quota).wait_nanos(term.cost) {
+                Some(0) => {}
+                wait => self.add(*term, wait),
+            }
+        }
+    }
+
     fn of(decision: &Decision, terms: &(impl Terms + ?Sized)) -> Self {
         let mut found = Self::default();
         // A store elsewhere may have told of more.

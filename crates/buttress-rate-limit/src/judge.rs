@@ -72,8 +72,8 @@ impl<St: RateStore> Judge<'_, St> {
         if let Err(error) = self.core.gather(head, &mut gathered) {
             return without_key(error);
         }
-        if let Some(refusal) = self.without_asking(&gathered) {
-            return refusal;
+        if let Some(verdict) = self.before_asking(&mut gathered) {
+            return verdict;
         }
         // The store is spared questions about nothing.
         if gathered.asks.is_empty() {
@@ -98,7 +98,7 @@ impl<St: RateStore> Judge<'_, St> {
     fn answer(&self, reply: Option<Reply<St::Deciding>>, gathered: &mut Gathered<'_, St::Limit>) -> Verdict<St> {
         match reply {
             Some(Reply::Now(outcome)) => self.tell(outcome.map_err(Undecided::Failed), gathered),
-            Some(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
+            Some(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(Some(deciding), gathered))),
             None => self.tell(Err(Undecided::Panicked), gathered),
         }
     }
@@ -133,38 +133,51 @@ impl<St: RateStore> Judge<'_, St> {
         let places = gathered.places.take();
         let keys = if self.keeps_tab() { gathered.keys() } else { Vec::new() };
         let key = |i| gathered.asks.iter().nth(i).map(|ask| OwnedKey::of(&ask.key));
+        let decision = outcome.as_ref().ok().copied();
         match self.read(outcome, gathered, key, gather::told(places.as_deref())) {
-            Ok(written) => Verdict::Pass(self.pass(written, places, gathered, keys)),
+            Ok(written) => Verdict::Pass(self.pass(written, places, decision, gathered, keys)),
             Err(refusal) => Verdict::Refuse(refusal),
         }
     }
 
-    /// Places that are not there refuse before anything is taken from the store; so do limits that panicked and are closed.
+    /// A limit that panicked and is closed refuses, and so does one that has no place left.
     #[inline]
-    fn without_asking(&self, gathered: &Gathered<'_, St::Limit>) -> Option<Verdict<St>> {
+    fn before_asking(&self, gathered: &mut Gathered<'_, St::Limit>) -> Option<Verdict<St>> {
         if gathered.failed {
             return Some(refuse(Why::Store));
         }
-        self.without_places(gathered.places.as_deref()?)
+        let (full, shadow) = gathered.places.as_ref().map(|places| (places.full, places.shadow))?;
+        if shadow != Which::NONE {
+            self.core.tell(shadow, true, None, self.settings);
+        }
+        if full == Which::NONE { None } else { self.without_place(gathered) }
     }
 
-    fn without_places(&self, places: &Places) -> Option<Verdict<St>> {
-        if places.shadow != Which::NONE {
-            self.core.tell(places.shadow, true, None, self.settings);
+    /// There is no place left, so nothing is taken: the rates are looked at only, since all that is violated is told, and
+    /// the longest wait (RLM-3).
+    fn without_place(&self, gathered: &mut Gathered<'_, St::Limit>) -> Option<Verdict<St>> {
+        let pending = self.wait(None, gathered);
+        // The store is spared questions about nothing.
+        let mut reply = gathered.asks.is_empty().then(|| Reply::Now(Ok(Decision::new(true))));
+        if reply.is_none() {
+            let looks = gathered.asks.looks();
+            let _ = catch_unwind(AssertUnwindSafe(|| reply = Some(self.core.store.decide(&looks))));
         }
-        if places.full == Which::NONE {
-            return None;
-        }
-        let wait = self.with_jitter(Duration::from_secs(1));
-        self.core.tell(places.full, false, Some(wait), self.settings);
-        let written = Written::of(self.settings.fields, None, &places.told);
-        Some(Verdict::Refuse(Refusal { why: Why::Limits(places.full, wait), written }))
+        let outcome = match reply {
+            Some(Reply::Later(deciding)) => {
+                return Some(Verdict::Wait(Box::new(Pending { deciding: Some(deciding), ..pending })));
+            }
+            Some(Reply::Now(outcome)) => outcome.map_err(Undecided::Failed),
+            None => Err(Undecided::Panicked),
+        };
+        let places = pending.places.as_deref()?;
+        Some(Verdict::Refuse(self.full(outcome, &pending.terms[..pending.len], places)))
     }
 
-    fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
+    fn wait(&self, deciding: Option<St::Deciding>, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
         let (terms, len) = gathered.terms();
         Pending {
-            deciding: Some(deciding),
+            deciding,
             time_out: self.core.time_out(&terms[..len]),
             keys: gathered.keys(),
             places: gathered.places.take(),
@@ -181,19 +194,24 @@ impl<St: RateStore> Judge<'_, St> {
     ) -> Result<Pass<St>, Refusal> {
         let Pending { deciding: _, time_out: _, terms, len, keys, places } = pending;
         let terms = &terms[..len];
+        if let Some(places) = places.as_deref().filter(|places| places.full != Which::NONE) {
+            return Err(self.full(outcome, terms, places));
+        }
+        let decision = outcome.as_ref().ok().copied();
         let written = self.read(outcome, terms, |i| keys.get(i).cloned(), gather::told(places.as_deref()))?;
         let keys = if self.keeps_tab() { keys } else { Vec::new() };
-        Ok(self.pass(written, places, terms, keys))
+        Ok(self.pass(written, places, decision, terms, keys))
     }
 
     fn pass(
         &self,
         written: Written,
         places: Option<Box<Places>>,
+        decision: Option<Decision>,
         terms: &(impl Terms + ?Sized),
         keys: Vec<OwnedKey>,
     ) -> Pass<St> {
-        let tab = self.keeps_tab().then(|| Tab::new(self.core, terms, keys));
+        let tab = self.keeps_tab().then(|| Tab::new(self.core, decision.as_ref(), terms, keys));
         Pass { written, places, tab }
     }
 

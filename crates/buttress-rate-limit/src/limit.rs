@@ -111,7 +111,7 @@ pub struct Answer<'a> {
 pub enum Settlement {
     /// Nothing.
     Keep,
-    /// They are given back.
+    /// What was taken is given back: nothing for a shadow that found too few, or where the store did not decide.
     Refund,
     /// So many more are taken, even if they are not there.
     Charge(u32),
@@ -130,7 +130,8 @@ impl Limit {
     /// or is dropped (RLM-13). They are counted in this process, whatever the store. A connection that is upgraded counts
     /// only until the answer that upgrades it has been sent.
     ///
-    /// Who finds no place is refused with 429, and told to come back in a second. Memory is taken for as many keys as were
+    /// Who finds no place is refused with 429, and told to come back in a second, or when rates that are used up as well let
+    /// it: the store is asked how they stand, and nothing is taken. Memory is taken for as many keys as were
     /// ever under way at once, some dozens of bytes for each.
     pub fn concurrent(name: &'static str, most: u32, key: impl KeyBy) -> Self {
         let concurrent = Concurrent { most, reserved: None, in_flight: Arc::new(InFlight::new()) };

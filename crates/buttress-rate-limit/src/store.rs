@@ -123,6 +123,15 @@ impl<'a, L> Asks<'a, L> {
         Ok(())
     }
 
+    /// Looks at the same buckets, which take nothing.
+    pub(crate) fn looks(&self) -> Self {
+        let mut looks = Self::new();
+        for Ask { limit, key, quota, act: _ } in &self.0 {
+            looks.push(limit, *key, *quota, Act::Take { cost: 0, enforced: false });
+        }
+        looks
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Act, Asks, MemoryStore, Quota, RateStore, Reply, Settlement, Standing,
+    Act, Asks, Decision, MemoryStore, Quota, RateStore, Reply, Settlement, Standing,
     core::Core,
     gather::{Term, Terms},
     key::OwnedKey,
@@ -46,15 +46,25 @@ struct Entries<St: RateStore> {
 struct Entry {
     index: u8,
     quota: Quota,
-    cost: u32,
+    /// None where a shadow found too few, or the store did not decide.
+    taken: u32,
     key: OwnedKey,
 }
 
 impl<St: RateStore> Tab<St> {
-    pub(crate) fn new(core: &Arc<Core<St>>, terms: &(impl Terms + ?Sized), keys: Vec<OwnedKey>) -> Self {
-        let entry =
-            |(term, key): (Term, OwnedKey)| Entry { index: term.index, quota: term.quota, cost: term.cost, key };
-        let list = terms.iter().zip(keys).map(entry).collect();
+    /// Without a decision of the store nothing was taken from it.
+    pub(crate) fn new(
+        core: &Arc<Core<St>>,
+        decision: Option<&Decision>,
+        terms: &(impl Terms + ?Sized),
+        keys: Vec<OwnedKey>,
+    ) -> Self {
+        let taken = |i, cost| if decision.is_some_and(|decision| decision.fits(i)) { cost } else { 0 };
+        let entry = |(i, (term, key)): (usize, (Term, OwnedKey))| {
+            let Term { index, quota, cost, enforced: _ } = term;
+            Entry { index, quota, taken: taken(i, cost), key }
+        };
+        let list = terms.iter().zip(keys).enumerate().map(entry).collect();
         Self(Arc::new(Entries { core: Arc::clone(core), list }))
     }
 
@@ -130,8 +140,8 @@ impl<St: RateStore> Tab<St> {
                 Settlement::Keep
             });
             let act = match settlement {
-                Settlement::Keep => continue,
-                Settlement::Refund => Act::Refund(entry.cost),
+                Settlement::Refund if entry.taken > 0 => Act::Refund(entry.taken),
+                Settlement::Keep | Settlement::Refund => continue,
                 Settlement::Charge(units) => Act::Charge(units),
             };
             asks.push(&armed.buckets, entry.key.key(), entry.quota, act);
@@ -149,7 +159,7 @@ impl<St: RateStore> Clone for Tab<St> {
 
 impl<St: RateStore> fmt::Debug for Tab<St> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.entries().map(|(entry, armed)| (armed.limit.name, entry.cost));
+        let names = self.entries().map(|(entry, armed)| (armed.limit.name, entry.taken));
         f.debug_map().entries(names).finish()
     }
 }

@@ -1,4 +1,6 @@
 use std::{
+    future::Ready,
+    io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -6,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use buttress_rate_limit::{Asks, ClientAddr, Failure, Limit, RateLimitLayer, RateStore, Reply, Settlement, Tab};
+use buttress_rate_limit::{
+    Asks, ClientAddr, Decision, Failure, Limit, MemoryStore, RateLimitLayer, RateStore, Reply, Settlement, Tab,
+};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -62,6 +66,53 @@ async fn answers_give_back_and_take_more() {
     settles(RateLimitLayer::new([tokens(Duration::from_secs(1))]).unwrap()).await;
     let far = Far::new(Manner::Slow(Duration::from_millis(3)));
     settles(RateLimitLayer::with_store(far, [tokens(Duration::from_secs(1))]).unwrap()).await;
+}
+
+// RLM-15
+#[tokio::test(start_paused = true)]
+async fn a_shadow_gives_nothing_back_that_it_did_not_take() {
+    let limit = tokens(Duration::from_secs(1)).shadow();
+    let layer = RateLimitLayer::new([limit.cost(|head| if head.path() == "/fail" { 200 } else { 10 })]).unwrap();
+    assert_eq!(left(&layer, "/").await, 90);
+    assert_eq!(left(&layer, "/fail").await, 90, "it does not fit");
+    assert_eq!(left(&layer, "/").await, 80);
+}
+
+/// Fails once when it is told to.
+#[derive(Default)]
+struct FailsOnce {
+    store: MemoryStore,
+    fails: Arc<AtomicBool>,
+}
+
+impl RateStore for FailsOnce {
+    type Limit = <MemoryStore as RateStore>::Limit;
+    type Error = io::Error;
+    type Deciding = Ready<Result<Decision, io::Error>>;
+
+    fn open(&self, name: &str) -> Self::Limit {
+        self.store.open(name)
+    }
+
+    fn decide(&self, asks: &Asks<'_, Self::Limit>) -> Reply<Self::Deciding> {
+        if self.fails.swap(false, Ordering::Relaxed) {
+            return Reply::Now(Err(io::Error::other("the connection broke")));
+        }
+        let Reply::Now(Ok(decision)) = self.store.decide(asks) else { panic!("memory answers at once") };
+        Reply::Now(Ok(decision))
+    }
+}
+
+// RLM-11
+#[tokio::test(start_paused = true)]
+async fn nothing_is_given_back_for_a_request_about_which_the_store_failed() {
+    let store = FailsOnce::default();
+    let fails = store.fails.clone();
+    let layer = RateLimitLayer::with_store(store, [tokens(Duration::from_millis(20))]).unwrap();
+    assert_eq!(left(&layer, "/").await, 90);
+    fails.store(true, Ordering::Relaxed);
+    left(&layer, "/fail").await;
+    assert_eq!(left(&layer, "/").await, 80);
 }
 
 // RLM-11
