@@ -16,7 +16,7 @@ use crate::{
 type MemoryAsk<'a> = Ask<'a, Arc<Table>>;
 
 /// Decides about all asks at the moment that the clock tells.
-#[inline]
+#[inline(always)]
 pub(crate) fn decide(asks: &Asks<'_, Arc<Table>>, clock: impl FnOnce() -> u64) -> Decision {
     match asks.as_slice() {
         [only] => one(only, clock),
@@ -31,7 +31,7 @@ fn one(ask: &MemoryAsk<'_>, clock: impl FnOnce() -> u64) -> Decision {
     let now = clock();
     let held = spot.hold();
     let (Act::Take { cost, enforced }, Some(bucket)) = (ask.act, held.known(spot.tag)) else {
-        return settle_one(Wish::of(ask, &spot), &held, now);
+        return settle_one(Wish::of(ask, &spot), held, now);
     };
     let full_at = bucket.load(Relaxed);
     let mut decision;
@@ -50,7 +50,7 @@ fn one(ask: &MemoryAsk<'_>, clock: impl FnOnce() -> u64) -> Decision {
 }
 
 /// What nearly every request asks, without the bookkeeping of [`settle`] as long as there is enough.
-#[inline]
+#[inline(always)]
 fn two(first: &MemoryAsk<'_>, second: &MemoryAsk<'_>, clock: impl FnOnce() -> u64) -> Decision {
     let (spot, other) = (fetch(first), fetch(second));
     let now = clock();
@@ -68,7 +68,7 @@ fn two(first: &MemoryAsk<'_>, second: &MemoryAsk<'_>, clock: impl FnOnce() -> u6
         decision.tell(others_taken.debt, true);
         return decision;
     }
-    settle_two(Wish::of(first, &spot), Wish::of(second, &other), [&held, &others], now)
+    settle_two(Wish::of(first, &spot), Wish::of(second, &other), [held, others], now)
 }
 
 /// Finds the set of an ask, and has it brought here.
@@ -100,6 +100,10 @@ struct Taken<'a> {
 #[inline]
 fn take<'a>(ask: &MemoryAsk<'_>, spot: &Spot<'_>, held: &'a Held<'_>, now: u64) -> Option<Taken<'a>> {
     let Act::Take { cost, .. } = ask.act else { return None };
+    // Nothing, and more than there ever is, are rare.
+    if cost.wrapping_sub(1) >= ask.quota.size() {
+        return None;
+    }
     let bucket = held.known(spot.tag)?;
     let next = gcra::take(bucket.load(Relaxed), now, &ask.quota, cost)?;
     Some(Taken { bucket, next, debt: next.wrapping_sub(now) })
@@ -128,8 +132,8 @@ impl Wish {
 }
 
 #[inline(never)]
-fn settle_one(wish: Wish, held: &Held<'_>, now: u64) -> Decision {
-    let change = Change::of(&wish, held, now);
+fn settle_one(wish: Wish, held: Held<'_>, now: u64) -> Decision {
+    let change = Change::of(&wish, &held, now);
     change.make();
     let granted = change.is_granted();
     let mut decision = Decision::new(granted);
@@ -138,8 +142,8 @@ fn settle_one(wish: Wish, held: &Held<'_>, now: u64) -> Decision {
 }
 
 #[inline(never)]
-fn settle_two(wish: Wish, other: Wish, held: [&Held<'_>; 2], now: u64) -> Decision {
-    let (change, other_change) = (Change::of(&wish, held[0], now), Change::of(&other, held[1], now));
+fn settle_two(wish: Wish, other: Wish, [held, others]: [Held<'_>; 2], now: u64) -> Decision {
+    let (change, other_change) = (Change::of(&wish, &held, now), Change::of(&other, &others, now));
     let granted = change.is_granted() && other_change.is_granted();
     if granted {
         change.make();
