@@ -32,6 +32,8 @@ mod resume;
 mod resume_cuts;
 #[cfg(feature = "resume")]
 mod resume_far;
+#[cfg(feature = "resume")]
+mod resume_slow;
 #[cfg(feature = "client")]
 mod resumption;
 #[cfg(feature = "layer")]
