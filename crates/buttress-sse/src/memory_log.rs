@@ -25,7 +25,9 @@ use crate::{
 
 /// Everything takes effect when it is called; nothing fails.
 ///
-/// Streams that a [`Publisher`](crate::Publisher) owns can be read through it as well.
+/// Streams that a [`Publisher`](crate::Publisher) owns can be read through it as well, if they were created under the
+/// text of a key, [`StreamKey::as_str`]. Those that were claimed are to be read through it alone: readers of
+/// [`resume_from`](MemoryLog::resume_from) do not hear that a stream is abandoned or forgotten.
 impl EventLog for MemoryLog {
     type Error = Infallible;
     type Claim = Ready<Result<Claim, Infallible>>;
