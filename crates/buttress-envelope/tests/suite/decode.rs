@@ -115,7 +115,10 @@ fn failures_of_others_are_understood() {
     assert_eq!((foreign.code(), foreign.retryable()), ("job_not_finished", false));
     assert_eq!(Problem::from(foreign).code().as_str(), "conflict");
     let disguised = of(200, r#"{"ok":false,"error":{"code":"internal","message":"no"}}"#);
-    assert_eq!(disguised.message(), "no");
+    assert_eq!((disguised.message(), disguised.status()), ("no", StatusCode::INTERNAL_SERVER_ERROR));
+    let unnamed = of(202, r#"{"ok":false,"error":{"code":"no_gpu","message":"no"}}"#);
+    assert_eq!(unnamed.code(), "no_gpu");
+    assert_eq!(Problem::from(unnamed).status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(of(302, "").status(), 502);
 }
 
