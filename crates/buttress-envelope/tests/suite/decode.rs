@@ -133,6 +133,19 @@ fn the_wait_and_the_id_of_the_header_are_read() {
     assert_eq!(error.correlation_id().map(CorrelationId::as_str), Some("abc"));
 }
 
+// ENV-7
+#[test]
+fn what_is_not_to_be_tried_again_is_not_when_it_is_handed_on() {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = StatusCode::CONFLICT;
+    parts.headers = fields(&[("retry-after", "9")]);
+    let body = br#"{"ok":false,"error":{"code":"operation_uncertain","message":"no","retryable":false}}"#;
+    let error = decode_answer::<Value>(&parts, body).unwrap_err();
+    assert_eq!((error.retryable(), error.delay()), (false, Some(Duration::from_secs(9))));
+    let problem = Problem::from(error);
+    assert_eq!((problem.retryable(), problem.delay()), (false, None));
+}
+
 #[test]
 fn every_code_of_the_catalogue_is_lower_snake_case_and_there_once() {
     let mut names: Vec<_> = HTTP_CODES.iter().map(|code: &Code| code.code().as_str()).collect();
