@@ -31,6 +31,8 @@ mod resume;
 #[cfg(feature = "resume")]
 mod resume_cuts;
 #[cfg(feature = "resume")]
+mod resume_ending;
+#[cfg(feature = "resume")]
 mod resume_far;
 #[cfg(feature = "resume")]
 mod resume_slow;
