@@ -1,4 +1,4 @@
-//! A reader ends a stream whose producer has vanished, and its producer has not.
+//! How a stream ends whose producer cannot go on, or is thought to be unable to.
 
 use std::{
     convert::Infallible,
@@ -6,17 +6,52 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use buttress_sse::{Cursor, EventLog, MemoryLog, ResumeLayer, Retention, StreamKey, StreamState, Written};
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use tokio::time::timeout;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full, StreamBody};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 
 const LEASE: Duration = Duration::from_secs(5);
+
+/// Answers with an event, after which there is nothing or a panic; the log is read by others, too.
+async fn answer(log: &MemoryLog, panics: bool) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
+    let service = service_fn(move |_: Request<()>| async move {
+        let then = stream::poll_fn(move |_| if panics { panic!("on purpose") } else { Poll::Pending });
+        let said = stream::iter(["data: said\n\n"]).chain(then).map(|text| Ok(Frame::data(Bytes::from(text))));
+        let answer = Response::builder().header("content-type", "text/event-stream");
+        Ok::<_, Infallible>(answer.body(StreamBody::new(said)).unwrap())
+    });
+    let layer = ResumeLayer::new(log.clone(), |_| Some(StreamKey::unscoped("a")));
+    layer.layer(service).oneshot(Request::new(())).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_panics_ends_at_once() {
+    let log = MemoryLog::new(Retention::default()).unwrap();
+    let body = answer(&log, true).await.into_body().collect();
+    let body = timeout(Duration::from_secs(1), body).await.expect("no lease has to lapse").unwrap().to_bytes();
+    assert!(std::str::from_utf8(&body).unwrap().contains("stream_interrupted"), "{body:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producer_that_is_stopped_ends_its_stream() {
+    let log = MemoryLog::new(Retention::default()).unwrap();
+    let answer = answer(&log, false).await;
+    sleep(Duration::from_secs(1)).await;
+    drop(answer);
+    sleep(Duration::from_secs(1)).await;
+    let kept = log.read(&StreamKey::unscoped("a"), None, 9).await.unwrap().expect("the stream is known");
+    assert_eq!((kept.state, kept.events.len()), (StreamState::Finished, 2));
+    assert!(std::str::from_utf8(&kept.events[1]).unwrap().contains("stream_interrupted"));
+}
 
 /// A log in which the producer adds one more event just before the first who wants to end its stream.
 #[derive(Clone)]
@@ -72,7 +107,9 @@ async fn a_producer_that_comes_back_is_read_on_and_found_out_once_more() {
     });
     let service = ResumeLayer::new(log, move |_| Some(key.clone())).layer(service);
     let body = service.oneshot(Request::new(())).await.unwrap().into_body();
-    let body = timeout(LEASE * 3, body.collect()).await.expect("it ends with its second lease").unwrap().to_bytes();
+    let began = Instant::now();
+    let body = body.collect().await.unwrap().to_bytes();
+    assert_eq!(began.elapsed().as_secs(), 2 * LEASE.as_secs(), "it ends with its second lease");
     let data: Vec<_> =
         std::str::from_utf8(&body).unwrap().lines().filter_map(|line| line.strip_prefix("data: ")).collect();
     let [first, late, error] = data[..] else { panic!("{data:?}") };
