@@ -199,3 +199,27 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{pin::pin, task::Waker};
+
+    use futures_core::Stream as _;
+
+    use super::*;
+    use crate::Retention;
+
+    #[test]
+    fn a_tail_that_is_dropped_gives_its_slot_back() {
+        let log = MemoryLog::new(Retention::default()).unwrap();
+        let (key, start) = (StreamKey::unscoped("a"), Cursor::random().unwrap());
+        let _claimed = log.claim(&key, &start, Duration::MAX);
+        let stream = log.find(&key, Instant::now()).unwrap();
+        for _ in 0..3 {
+            let mut tail = pin!(log.tail(&key, &start, StreamState::Starting, 1));
+            assert!(tail.as_mut().poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert_eq!(stream.readers(), 1);
+        }
+        assert_eq!(stream.readers(), 0);
+    }
+}

@@ -506,3 +506,26 @@ async fn a_service_that_will_never_be_ready_again_is_final() {
     assert_eq!((error.kind(), error.source().unwrap().to_string().as_str()), (Kind::NotReady, "shut down"));
     assert!(source.next().await.is_none());
 }
+
+// SSE-28
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_get_ready_is_silence_too() {
+    #[derive(Debug)]
+    struct Busy;
+    impl tower_service::Service<Request<String>> for Busy {
+        type Response = http::Response<String>;
+        type Error = crate::scripted::Failure;
+        type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
+        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+            Poll::Pending
+        }
+        fn call(&mut self, _: Request<String>) -> Self::Future {
+            panic!("called without being ready")
+        }
+    }
+    let mut source = pin!(EventSource::new(Busy, get()).silence(Duration::from_secs(1)));
+    let began = Instant::now();
+    let lost = timeout(Duration::from_secs(2), source.next()).await;
+    let Ok(Some(Ok(Signal::Lost(lost)))) = lost else { panic!("{lost:?}") };
+    assert_eq!((lost.cause().kind(), began.elapsed().as_secs()), (Kind::Silence, 1));
+}
