@@ -121,7 +121,8 @@ impl Problem {
     }
 
     /// Gives it a problem type of its own: a URI, which RFC 9457 calls `type`, without quotes and backslashes. Details that are an object then stand beside
-    /// the other members of problem details as well, where the definition of the type looks for them.
+    /// the other members of problem details as well, where the definition of the type looks for them, but for those of the
+    /// same name.
     #[must_use]
     pub fn kind(self, uri: &'static str) -> Self {
         debug_assert!(!uri.contains(['"', '\\']), "a URI has neither quotes nor backslashes");
@@ -214,7 +215,8 @@ impl Problem {
 
     /// The problem that [`to_problem_json`](Self::to_problem_json) told, for who kept that text; `None` if it is none.
     ///
-    /// `code` finds the code of a name. How long to wait, and who refused, is not in the text: the problem says neither.
+    /// `code` finds the code of a name. How long to wait, and who refused, is not in the text: the problem says neither. Nor
+    /// does it have a type of its own.
     #[must_use]
     pub fn from_problem_json(json: &[u8], code: impl FnOnce(&str) -> Option<ProblemCode>) -> Option<Self> {
         let mut told: Value = serde_json::from_slice(json).ok()?;
@@ -405,6 +407,20 @@ mod tests {
             parse(&empty.kind("https://example.org/quota").to_problem_json(None))["details"],
             serde_json::json!({})
         );
+    }
+
+    // ENV-1, ENV-5
+    #[test]
+    fn a_detail_does_not_take_the_place_of_a_member_of_the_same_name() {
+        let id: CorrelationId = "abc".parse().unwrap();
+        let plain = Problem::new(StatusCode::CONFLICT, CODE, "no").kind("https://example.org/no");
+        let expected = parse(&plain.to_problem_json(Some(&id)));
+        let told = expected.as_object().unwrap().keys().fold(plain.clone(), |told, name| told.detail(name, "other"));
+        let mut json = parse(&told.detail("more", 7).to_problem_json(Some(&id)));
+        let details = json.as_object_mut().unwrap().remove("details").unwrap();
+        assert_eq!((&details["status"], details["more"].as_u64()), (&"other".into(), Some(7)));
+        assert_eq!(json.as_object_mut().unwrap().remove("more"), Some(7.into()));
+        assert_eq!(json, expected);
     }
 
     #[test]

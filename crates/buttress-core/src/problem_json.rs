@@ -9,6 +9,10 @@ use crate::{CorrelationId, problem::Said};
 /// The type of problems that have none of their own.
 pub(crate) const NO_TYPE: &str = "about:blank";
 
+/// The members of every problem, whose names no other can have.
+const MEMBERS: [&str; 9] =
+    ["type", "title", "status", "detail", "code", "message", "details", "retryable", "correlationId"];
+
 /// Problem details, but for the correlation id.
 #[derive(Clone)]
 pub(crate) struct Text {
@@ -32,7 +36,7 @@ impl Text {
         json.plain(",\"retryable\":", if said.retryable { "true" } else { "false" });
         let at = json.0.len();
         if let (Some(Value::Object(members)), Some(_)) = (&said.details, said.kind) {
-            for (name, value) in members {
+            for (name, value) in members.iter().filter(|(name, _)| !MEMBERS.contains(&name.as_str())) {
                 json.text(",", name);
                 json.value(":", value);
             }

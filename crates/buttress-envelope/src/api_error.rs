@@ -179,7 +179,8 @@ impl From<Problem> for ApiError {
 }
 
 /// A failure of another server that is handed on keeps its code where it is one of
-/// [`HTTP_CODES`](crate::HTTP_CODES), and gets the one of its status otherwise. The source is left behind.
+/// [`HTTP_CODES`](crate::HTTP_CODES), and gets the one of its status otherwise. The source is left behind, and so is the
+/// wait of what is not to be tried again.
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         let Parts { status, code, message, details, retryable, retry_after, correlation_id: _, source: _ } = *error.0;
@@ -195,9 +196,9 @@ impl From<ApiError> for Problem {
             problem = problem.details(details);
         }
         match retry_after {
+            _ if !retryable => problem,
             Some(delay) => problem.retry_after(delay),
-            None if retryable => problem.may_retry(),
-            None => problem,
+            None => problem.may_retry(),
         }
     }
 }

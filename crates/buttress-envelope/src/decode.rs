@@ -73,7 +73,7 @@ fn success<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 /// A failure that is no envelope.
 fn failure(status: StatusCode, body: &[u8]) -> ApiError {
     // A status that is neither success nor failure tells nothing that data could be made of.
-    let status = if status.is_client_error() || status.is_server_error() { status } else { StatusCode::BAD_GATEWAY };
+    let status = if is_failure(status) { status } else { StatusCode::BAD_GATEWAY };
     if let Ok(details) = serde_json::from_slice::<Told>(body) {
         return details.into_error(status);
     }
@@ -89,6 +89,10 @@ fn failure(status: StatusCode, body: &[u8]) -> ApiError {
         None => again(&generic, generic.message().to_owned(), understood.details),
     };
     ApiError::foreign(problem, None, None)
+}
+
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// A problem like this one, with what was said. A client may see what the server of a 5xx chose to show.
@@ -144,7 +148,14 @@ fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Valu
 
 impl Told {
     fn into_error(self, status: StatusCode) -> ApiError {
-        let (code, _) = status::code_of(status);
+        // Where the status is not that of a failure, it is for the code to tell what would have been.
+        let named = || codes::HTTP_CODES.iter().find(|known| known.code().as_str() == self.code);
+        let (code, status) = if is_failure(status) {
+            (status::code_of(status).0, status)
+        } else {
+            let code = *named().unwrap_or(&codes::REQUEST_FAILED);
+            (code, code.status())
+        };
         let mut problem = Problem::new(status, code.code(), self.message);
         if let Some(details) = self.details {
             problem = problem.details(details);

@@ -25,7 +25,9 @@ use crate::{
 
 /// Everything takes effect when it is called; nothing fails.
 ///
-/// Streams that a [`Publisher`](crate::Publisher) owns can be read through it as well.
+/// Streams that a [`Publisher`](crate::Publisher) owns can be read through it as well, if they were created under the
+/// text of a key, [`StreamKey::as_str`]. Those that were claimed are to be read through it alone: readers of
+/// [`resume_from`](MemoryLog::resume_from) do not hear that a stream is abandoned or forgotten.
 impl EventLog for MemoryLog {
     type Error = Infallible;
     type Claim = Ready<Result<Claim, Infallible>>;
@@ -195,5 +197,29 @@ impl Drop for Place {
         if let Some(slot) = self.slot {
             self.stream.leave(slot);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{pin::pin, task::Waker};
+
+    use futures_core::Stream as _;
+
+    use super::*;
+    use crate::Retention;
+
+    #[test]
+    fn a_tail_that_is_dropped_gives_its_slot_back() {
+        let log = MemoryLog::new(Retention::default()).unwrap();
+        let (key, start) = (StreamKey::unscoped("a"), Cursor::random().unwrap());
+        let _claimed = log.claim(&key, &start, Duration::MAX);
+        let stream = log.find(&key, Instant::now()).unwrap();
+        for _ in 0..3 {
+            let mut tail = pin!(log.tail(&key, &start, StreamState::Starting, 1));
+            assert!(tail.as_mut().poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert_eq!(stream.readers(), 1);
+        }
+        assert_eq!(stream.readers(), 0);
     }
 }

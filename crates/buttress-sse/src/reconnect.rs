@@ -87,7 +87,7 @@ impl Reconnect {
             _ if !self.may_pass(kind) => return Action::Fail,
             _ => {}
         }
-        let delay = self.delay(jitter).max(at_least);
+        let delay = self.delay(at_least, jitter);
         self.losses = self.losses.saturating_add(1);
         match self.policy.max_attempts {
             Some(most) if self.losses >= most.get() => Action::Fail,
@@ -106,14 +106,14 @@ impl Reconnect {
             }
     }
 
-    /// The reconnection time, doubled for each further loss in a row, and longer by chance.
-    fn delay(&self, jitter: impl Fn(Duration) -> Duration) -> Duration {
+    /// The reconnection time, doubled for each further loss in a row, or what the answer asked for, and longer by chance.
+    fn delay(&self, at_least: Duration, jitter: impl Fn(Duration) -> Duration) -> Duration {
         let base = self.asked.unwrap_or(self.policy.reconnection_time);
         let doubled = base.saturating_mul(1 << self.losses.min(31));
         let delay = doubled.min(self.policy.max_backoff.max(base));
         // After a good line close to what the server asked for (SSE-27), then spread further.
         let spread = if self.losses == 0 { delay / 5 } else { delay / 2 };
-        delay.saturating_add(jitter(spread))
+        delay.max(at_least).saturating_add(jitter(spread))
     }
 }
 
@@ -232,6 +232,9 @@ mod tests {
         let mut after = || reconnect.after(status(503), delay, none);
         assert_eq!([0; 2].map(|_| after()), [1, 2].map(|attempt| Action::Wait { attempt, delay }));
         assert_eq!(after(), Action::Wait { attempt: 3, delay: Duration::from_secs(12) });
+        // Whom the server sends away together, it does not see again together.
+        let longest = Reconnect::default().after(status(503), delay, |most| most);
+        assert_eq!(longest, Action::Wait { attempt: 1, delay: Duration::from_millis(7_600) });
     }
 
     // SSE-29
@@ -280,7 +283,7 @@ mod tests {
             let action = reconnect.after(Kind::Cut, at_least, |most| most / 100 * part);
             let Action::Wait { delay, attempt } = action else { panic!("{action:?}") };
             let longest = cap.max(base);
-            prop_assert!(delay >= base.max(at_least) && delay <= (longest + longest / 2).max(at_least));
+            prop_assert!(delay >= base.max(at_least) && delay <= longest.max(at_least) + longest / 2);
             prop_assert_eq!(attempt, losses.saturating_add(1));
         }
     }

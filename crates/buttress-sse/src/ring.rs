@@ -92,7 +92,9 @@ mod tests {
     #[test]
     fn too_many_bytes_push_out_the_oldest() {
         let mut ring = Ring::new(100, 10);
-        [4, 4, 4].into_iter().for_each(|len| ring.push(frame(len)));
+        [5, 5].into_iter().for_each(|len| ring.push(frame(len)));
+        assert_eq!(held(&ring), [1, 2]);
+        ring.push(frame(1));
         assert_eq!(held(&ring), [2, 3]);
         ring.push(frame(10));
         assert_eq!(held(&ring), [4]);

@@ -182,7 +182,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_line_comes_back_before_the_provider_wants_it() {
         let waits = waits(503, "").await;
-        assert!(waits[..3].iter().all(|wait| (7.0..7.1).contains(wait)), "{waits:?}");
+        for (wait, most) in waits.iter().zip([7.2, 8.0, 9.0]) {
+            assert!((7.0..most + 0.01).contains(wait), "{waits:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -115,7 +115,10 @@ fn failures_of_others_are_understood() {
     assert_eq!((foreign.code(), foreign.retryable()), ("job_not_finished", false));
     assert_eq!(Problem::from(foreign).code().as_str(), "conflict");
     let disguised = of(200, r#"{"ok":false,"error":{"code":"internal","message":"no"}}"#);
-    assert_eq!(disguised.message(), "no");
+    assert_eq!((disguised.message(), disguised.status()), ("no", StatusCode::INTERNAL_SERVER_ERROR));
+    let unnamed = of(202, r#"{"ok":false,"error":{"code":"no_gpu","message":"no"}}"#);
+    assert_eq!(unnamed.code(), "no_gpu");
+    assert_eq!(Problem::from(unnamed).status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(of(302, "").status(), 502);
 }
 
@@ -128,6 +131,19 @@ fn the_wait_and_the_id_of_the_header_are_read() {
     let error = decode_answer::<Value>(&parts, b"").unwrap_err();
     assert_eq!((error.delay(), error.retryable()), (Some(Duration::from_secs(9)), true));
     assert_eq!(error.correlation_id().map(CorrelationId::as_str), Some("abc"));
+}
+
+// ENV-7
+#[test]
+fn what_is_not_to_be_tried_again_is_not_when_it_is_handed_on() {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = StatusCode::CONFLICT;
+    parts.headers = fields(&[("retry-after", "9")]);
+    let body = br#"{"ok":false,"error":{"code":"operation_uncertain","message":"no","retryable":false}}"#;
+    let error = decode_answer::<Value>(&parts, body).unwrap_err();
+    assert_eq!((error.retryable(), error.delay()), (false, Some(Duration::from_secs(9))));
+    let problem = Problem::from(error);
+    assert_eq!((problem.retryable(), problem.delay()), (false, None));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pin_project! {
         phase: Phase,
         border: Border,
         lead: Lead,
-        // Frames went out since the silence was last measured.
+        // Bytes went out since the silence was last measured.
         spoke: bool,
         #[pin]
         silence: Silence,
@@ -34,8 +34,6 @@ pin_project! {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing has been sent yet, and something should be.
-    Opening,
     Events,
     /// The trailers have been sent, after which no data may come.
     Trailed,
@@ -49,12 +47,11 @@ type Polled<D> = Poll<Option<Passed<D>>>;
 
 impl Follower {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
-        let phase = if settings.opening { Phase::Opening } else { Phase::Events };
         let silence = Silence::new(&settings.heartbeat);
         let place = settings.drain.clone().map(Place::new);
         let (border, lead) = (Border::new(), Lead::default());
         // Silence counts from the start, too.
-        Self { settings, phase, border, lead, spoke: true, silence, place, grace: None }
+        Self { settings, phase: Phase::Events, border, lead, spoke: true, silence, place, grace: None }
     }
 
     /// Whether the body has ended; what the inner body says, if not said here.
@@ -62,7 +59,7 @@ impl Follower {
         match self.phase {
             Phase::Ended => Some(true),
             Phase::Leaving => Some(false),
-            Phase::Opening | Phase::Events | Phase::Trailed => None,
+            Phase::Events | Phase::Trailed => None,
         }
     }
 
@@ -87,7 +84,7 @@ impl Follower {
                         return Poll::Ready(Some(passed));
                     }
                 }
-                // (Opening | Events | Trailed) → Ended
+                // (Events | Trailed) → Ended
                 Poll::Ready(last) => {
                     *self.project().phase = Phase::Ended;
                     return Poll::Ready(last.map(|last| last.map_err(Into::into)));
@@ -101,7 +98,7 @@ impl Follower {
     #[inline]
     fn is_over(&self) -> bool {
         match self.phase {
-            Phase::Opening | Phase::Events => self.is_draining() && self.border.is_border(),
+            Phase::Events => self.is_draining() && self.border.is_border(),
             Phase::Trailed => self.is_draining(),
             Phase::Leaving | Phase::Ended => true,
         }
@@ -133,9 +130,7 @@ impl Follower {
             Some(bytes) if self.lead.passes() && !self.is_draining() => {
                 let this = self.as_mut().project();
                 this.border.follow(bytes);
-                *this.spoke = true;
-                // Opening → Events
-                *this.phase = Phase::Events;
+                *this.spoke |= !bytes.is_empty();
                 Some(Ok(frame))
             }
             _ => self.pass_with_care(frame, cx),
@@ -152,7 +147,7 @@ impl Follower {
         let this = self.project();
         let mut data = match frame.into_data() {
             Ok(data) => data,
-            // (Opening | Events) → Trailed
+            // Events → Trailed
             Err(trailers) => {
                 *this.phase = Phase::Trailed;
                 return Some(Ok(trailers));
@@ -173,10 +168,6 @@ impl Follower {
             return None;
         }
         *this.spoke = true;
-        // Opening → Events
-        if *this.phase == Phase::Opening {
-            *this.phase = Phase::Events;
-        }
         Some(Ok(Frame::data(bytes.into())))
     }
 
@@ -202,8 +193,9 @@ impl Follower {
         if *this.phase == Phase::Trailed || !this.border.is_border() {
             return Poll::Pending;
         }
-        let words = if *this.phase == Phase::Opening {
-            (*this.phase, *this.spoke) = (Phase::Events, true);
+        let unheard = *this.border == Border::new();
+        let words = if unheard && this.lead.passes() && this.settings.opening {
+            *this.spoke = true;
             COMMENT
         } else {
             if mem::take(this.spoke) {
@@ -211,7 +203,8 @@ impl Follower {
             }
             ready!(this.silence.as_mut().poll(&this.settings.heartbeat, cx))
         };
-        if *this.border == Border::new() {
+        // It is to be the first to be heard, and no longer is.
+        if unheard {
             *this.lead = Lead::watch();
         }
         Poll::Ready(Some(Ok(Frame::data(words.into()))))

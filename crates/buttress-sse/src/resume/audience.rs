@@ -16,30 +16,18 @@ pub(crate) struct Audiences {
 }
 
 impl Audiences {
-    /// Begins to count, for as long as the producer holds what it gets.
+    /// Begins to count, for as long as the producer holds what it gets. A stream whose key another has got in between is
+    /// counted with that one.
     pub(crate) fn open(self: &Arc<Self>, key: &StreamKey) -> Audience {
-        let (sender, readers) = watch::channel(0);
-        lock(&self.known).insert(key.clone(), sender);
+        let readers = lock(&self.known).entry(key.clone()).or_default().subscribe();
         Audience { audiences: self.clone(), key: key.clone(), readers }
     }
 
     /// Takes a seat, if readers of this stream are counted here.
     pub(crate) fn join(&self, key: &StreamKey) -> Option<Seat> {
-        let known = lock(&self.known);
-        let readers = known.get(key)?.clone();
-        // Under the lock, so that nobody leaves for want of readers at the same moment.
+        let readers = lock(&self.known).get(key)?.clone();
         readers.send_modify(|count| *count += 1);
         Some(Seat { readers })
-    }
-
-    /// Ends the count if it is zero.
-    fn close_if_empty(&self, key: &StreamKey) -> bool {
-        let mut known = lock(&self.known);
-        let empty = known.get(key).is_none_or(|readers| *readers.borrow() == 0);
-        if empty {
-            known.remove(key);
-        }
-        empty
     }
 }
 
@@ -54,13 +42,10 @@ pub(crate) struct Audience {
 impl Audience {
     /// Resolves once nobody has read for this long.
     pub(crate) async fn gone_for(mut self, grace: Duration) {
-        loop {
-            // The sender is known until this closes it.
-            if self.readers.wait_for(|readers| *readers == 0).await.is_err() {
-                return;
-            }
+        // The sender is known for as long as this is there, so that neither wait fails.
+        while self.readers.wait_for(|readers| *readers == 0).await.is_ok() {
             let returned = timeout(grace, self.readers.wait_for(|readers| *readers > 0)).await.is_ok();
-            if !returned && self.audiences.close_if_empty(&self.key) {
+            if !returned {
                 return;
             }
         }
@@ -70,8 +55,8 @@ impl Audience {
 impl Drop for Audience {
     fn drop(&mut self) {
         let mut known = lock(&self.audiences.known);
-        // Not that of a later stream with this key.
-        if known.get(&self.key).is_some_and(|readers| readers.subscribe().same_channel(&self.readers)) {
+        // This one is still counted.
+        if known.get(&self.key).is_some_and(|readers| readers.receiver_count() == 1) {
             known.remove(&self.key);
         }
     }
@@ -86,5 +71,25 @@ pub(crate) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.readers.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A later stream has the key once the log has forgotten the first one, by `EventLog::forget` for instance.
+    #[tokio::test(start_paused = true)]
+    async fn a_producer_whose_key_another_has_got_ends_when_nobody_reads() {
+        let (audiences, key, grace) = (Arc::<Audiences>::default(), StreamKey::unscoped("a"), Duration::from_secs(1));
+        let first = audiences.open(&key);
+        let seat = audiences.join(&key);
+        let second = audiences.open(&key);
+        drop(seat);
+        timeout(grace * 2, first.gone_for(grace)).await.expect("nobody reads");
+        let seat = audiences.join(&key);
+        assert!(timeout(grace * 2, second.gone_for(grace)).await.is_err(), "the readers of the other are counted on");
+        drop(seat);
+        assert!(audiences.join(&key).is_none() && lock(&audiences.known).is_empty());
     }
 }

@@ -54,8 +54,10 @@ pub struct ResumeLayer<L> {
 impl<L: EventLog> ResumeLayer<L> {
     /// Keeps streams in `log`, each under the key that the closure finds in the request.
     ///
-    /// The closure is asked at every request, reconnects included: what it goes by must be known
-    /// before the service runs, such as a user that an outer layer has checked (SSE-49).
+    /// The closure is asked at every request but `HEAD`, reconnects included: what it goes by must
+    /// be known before the service runs, such as a user that an outer layer has checked (SSE-49).
+    /// Where an address takes other requests than those for its stream, such as a `DELETE`, it has
+    /// to look at the method, and find nothing for them.
     pub fn new(log: L, key: impl Fn(&Parts) -> Option<StreamKey> + Send + Sync + 'static) -> Self {
         let settings = Settings {
             key: Arc::new(key),

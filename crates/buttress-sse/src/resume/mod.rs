@@ -13,6 +13,7 @@ mod service;
 mod settings;
 mod stamp;
 mod tenure;
+mod vigil;
 mod visit;
 mod visiting;
 

@@ -28,7 +28,8 @@ use crate::{
 /// # Cancel safety
 ///
 /// A future that is dropped before its service has answered gives the stream up, and the next
-/// that waits for it calls the service. From the answer on the stream goes on by itself.
+/// that waits for it calls the service; readers who wait in an open stream, as they do after 10 s,
+/// see it end and come back. From the answer on the stream goes on by itself.
 pub struct ResumeService<S, L> {
     inner: S,
     settings: Arc<Settings>,

@@ -55,7 +55,19 @@ impl<L: EventLog> Tenure<L> {
 
     pub(crate) fn open(&mut self) -> L::Write {
         self.phase = Phase::Open;
+        self.hold()
+    }
+
+    /// Renews the lease of a stream that may yet be given up.
+    pub(crate) fn hold(&self) -> L::Write {
         self.log.open(&self.key, &self.at)
+    }
+
+    /// Whether the stream is no longer ours is for the next write to find out.
+    pub(crate) fn told(&self, held: Result<Written, L::Error>) {
+        if let Err(error) = held {
+            self.settings.report(&error);
+        }
     }
 
     pub(crate) async fn renew(&mut self) -> Result<(), Lost> {

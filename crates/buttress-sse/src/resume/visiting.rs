@@ -15,6 +15,7 @@ use crate::{
     resume::{
         follow::MOST,
         tenure::{LEASE, Tenure},
+        vigil::Vigil,
         visit::{Turn, Visit},
     },
 };
@@ -37,7 +38,7 @@ pin_project! {
         Reading { #[pin] read: L::Read },
         Claiming { #[pin] claim: L::Claim, start: Cursor },
         Waiting { #[pin] tail: L::Tail },
-        Calling { #[pin] future: F, tenure: Option<Tenure<L>> },
+        Calling { #[pin] future: F, tenure: Option<Tenure<L>>, #[pin] vigil: Vigil<L> },
     }
 }
 
@@ -70,8 +71,13 @@ where
                 StepProj::Reading { read } => this.visit.read(ready!(read.poll(cx))),
                 StepProj::Claiming { claim, start } => this.visit.claimed(ready!(claim.poll(cx)), start),
                 StepProj::Waiting { tail } => this.visit.waited(ready!(tail.poll_next(cx))),
-                StepProj::Calling { future, tenure } => {
-                    let answered = ready!(future.poll(cx));
+                StepProj::Calling { future, tenure, vigil } => {
+                    let Poll::Ready(answered) = future.poll(cx) else {
+                        if let Some(tenure) = tenure {
+                            vigil.poll(tenure, cx);
+                        }
+                        return Poll::Pending;
+                    };
                     let tenure = tenure.take().expect("a future is not polled after it was ready");
                     return Poll::Ready(this.visit.called(answered, tenure));
                 }
@@ -108,7 +114,7 @@ where
             Turn::Call(start) => {
                 let tenure = visit.tenure(start);
                 let Call { mut service, request } = this.call.take().expect("a stream is won once");
-                Step::Calling { future: service.call(request), tenure: Some(tenure) }
+                Step::Calling { future: service.call(request), tenure: Some(tenure), vigil: Vigil::new() }
             }
         };
         this.step.set(step);

@@ -219,6 +219,22 @@ async fn first_bytes_leave_at_once_when_no_event_is_ready() {
     assert_eq!(heard.poll(), said(BEAT));
 }
 
+// SSE-42, SSE-43: as of a server that keeps its own line alive with empty frames of HTTP/2.
+#[tokio::test(start_paused = true)]
+async fn a_frame_without_a_byte_is_passed_on_and_counts_for_nothing() {
+    let script = Script::default();
+    script.send("");
+    let mut heard = Heard::new(&HeartbeatLayer::default(), &script);
+    assert_eq!((heard.poll(), heard.poll(), heard.poll()), (said(""), said(BEAT), Got::Pending));
+    script.send("data: x\n\n");
+    assert_eq!((heard.poll(), heard.poll()), (said("data: x\n\n"), Got::Pending));
+    advance(INTERVAL - TICK).await;
+    script.send("");
+    assert_eq!((heard.poll(), heard.poll()), (said(""), Got::Pending));
+    advance(TICK).await;
+    assert_eq!(heard.poll(), said(BEAT));
+}
+
 // SSE-3, SSE-42
 #[tokio::test(start_paused = true)]
 async fn a_byte_order_mark_after_the_first_bytes_is_left_out() {

@@ -31,7 +31,11 @@ mod resume;
 #[cfg(feature = "resume")]
 mod resume_cuts;
 #[cfg(feature = "resume")]
+mod resume_ending;
+#[cfg(feature = "resume")]
 mod resume_far;
+#[cfg(feature = "resume")]
+mod resume_slow;
 #[cfg(feature = "client")]
 mod resumption;
 #[cfg(feature = "layer")]

@@ -4,7 +4,7 @@ use buttress_core::Problem;
 use buttress_sse::Retention;
 use http::{Method, Request};
 use http_body_util::BodyExt;
-use tokio::time::{advance, sleep};
+use tokio::time::{Instant, advance, sleep};
 use tower::{Service, ServiceExt};
 
 use crate::{
@@ -352,13 +352,27 @@ async fn a_drain_sends_readers_away_between_two_events_and_spares_producers() {
         (rest, reader.is_end(), reader.cursor())
     });
     settle().await;
+    let drained = Instant::now();
     stage.layer.drain();
     let (rest, end, cursor) = waiting.await.unwrap();
     assert_eq!((rest.len(), end), (0, true));
+    assert_eq!(Instant::now(), drained, "who waits is woken, not found by a heartbeat");
     assert!(stage.reader("alice", Some(&cursor)).await.rest().await.is_empty());
     say(&pen, "data: 2\n\n");
     settle().await;
     assert_eq!(stage.ended(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producer_that_is_silent_for_long_is_not_taken_for_one_that_has_vanished() {
+    let stage = Stage::new();
+    let mut reader = stage.reader("alice", None).await;
+    let pen = stage.pen();
+    say(&pen, "data: 1\n\n");
+    let waiting = tokio::spawn(async move { reader.data(2).await });
+    sleep(Duration::from_secs(300)).await;
+    say(&pen, "data: 2\n\n");
+    assert_eq!(waiting.await.unwrap(), ["1", "2"]);
 }
 
 // SSE-57
