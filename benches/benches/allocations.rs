@@ -28,6 +28,7 @@ const ALLOCATIONS: Counter = Counter {
         ("circuit breaker, closed, window of time", 0.0),
         ("rate limit, user and address", 0.0),
         ("rate limit, user and address, told", 2.0),
+        ("rate limit, the decision about user and address", 0.0),
         ("idempotency, no key", 0.0),
         ("idempotency, replay", 6.0),
         ("idempotency, first run", 14.0),

@@ -23,6 +23,7 @@ const INSTRUCTIONS: Counter = Counter {
         ("circuit breaker, closed, window of time", 150.0),
         ("rate limit, user and address", 300.0),
         ("rate limit, user and address, told", 1_200.0),
+        ("rate limit, the decision about user and address", 300.0),
         ("idempotency, no key", 150.0),
         ("idempotency, replay", 4_000.0),
         ("idempotency, first run", 8_000.0),
