@@ -55,7 +55,8 @@ impl<St: RateStore> Judge<'_, St> {
         Ok(written)
     }
 
-    /// The refusal of a request for which there is no place, with what the rates said that were looked at.
+    /// The refusal of a request for which there is no place, with what the rates said that were looked at. If the store
+    /// failed, no limit has to choose what happens then, and none counts as failed.
     pub(crate) fn full(
         &self,
         outcome: Result<Decision, Undecided<St::Error>>,

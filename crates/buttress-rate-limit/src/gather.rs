@@ -37,6 +37,13 @@ pub(crate) struct Places {
     pub(crate) shadow: Which,
 }
 
+impl Places {
+    /// Gives back those that were taken: the request is refused, however long it takes to say why.
+    pub(crate) fn leave(&mut self) {
+        self.permits.clear();
+    }
+}
+
 /// What is told of places, if there are any.
 pub(crate) fn told(places: Option<&Places>) -> &[Told] {
     places.map_or(&[], |places| &places.told)

@@ -278,7 +278,7 @@ mod tests {
         assert_ne!(Hasher::new().hash(&key), Hasher::new().hash(&key));
     }
 
-    // RLM-10: as many as there are places for, in sets of five, with whatever random numbers.
+    // RLM-10: a third of the keys that so many sets are made for, with whatever random numbers.
     #[test]
     fn keys_in_a_row_fall_as_dice_would_have_them() {
         const KEYS: u32 = 20_000;

@@ -98,7 +98,7 @@ impl<St: RateStore> Judge<'_, St> {
     fn answer(&self, reply: Option<Reply<St::Deciding>>, gathered: &mut Gathered<'_, St::Limit>) -> Verdict<St> {
         match reply {
             Some(Reply::Now(outcome)) => self.tell(outcome.map_err(Undecided::Failed), gathered),
-            Some(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(Some(deciding), gathered))),
+            Some(Reply::Later(deciding)) => Verdict::Wait(Box::new(self.wait(deciding, gathered))),
             None => self.tell(Err(Undecided::Panicked), gathered),
         }
     }
@@ -150,13 +150,15 @@ impl<St: RateStore> Judge<'_, St> {
         if shadow != Which::NONE {
             self.core.tell(shadow, true, None, self.settings);
         }
-        if full == Which::NONE { None } else { self.without_place(gathered) }
+        (full != Which::NONE).then(|| self.without_place(gathered))
     }
 
     /// There is no place left, so nothing is taken: the rates are looked at only, since all that is violated is told, and
     /// the longest wait (RLM-3).
-    fn without_place(&self, gathered: &mut Gathered<'_, St::Limit>) -> Option<Verdict<St>> {
-        let pending = self.wait(None, gathered);
+    fn without_place(&self, gathered: &mut Gathered<'_, St::Limit>) -> Verdict<St> {
+        let mut places = gathered.places.take().unwrap_or_default();
+        places.leave();
+        let (terms, len) = gathered.terms();
         // The store is spared questions about nothing.
         let mut reply = gathered.asks.is_empty().then(|| Reply::Now(Ok(Decision::new(true))));
         if reply.is_none() {
@@ -164,20 +166,21 @@ impl<St: RateStore> Judge<'_, St> {
             let _ = catch_unwind(AssertUnwindSafe(|| reply = Some(self.core.store.decide(&looks))));
         }
         let outcome = match reply {
-            Some(Reply::Later(deciding)) => {
-                return Some(Verdict::Wait(Box::new(Pending { deciding: Some(deciding), ..pending })));
-            }
             Some(Reply::Now(outcome)) => outcome.map_err(Undecided::Failed),
+            Some(Reply::Later(deciding)) => {
+                let time_out = self.core.time_out(&terms[..len]);
+                let (deciding, places, keys) = (Some(deciding), Some(places), Vec::new());
+                return Verdict::Wait(Box::new(Pending { deciding, time_out, terms, len, keys, places }));
+            }
             None => Err(Undecided::Panicked),
         };
-        let places = pending.places.as_deref()?;
-        Some(Verdict::Refuse(self.full(outcome, &pending.terms[..pending.len], places)))
+        Verdict::Refuse(self.full(outcome, &terms[..len], &places))
     }
 
-    fn wait(&self, deciding: Option<St::Deciding>, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
+    fn wait(&self, deciding: St::Deciding, gathered: &mut Gathered<'_, St::Limit>) -> Pending<St> {
         let (terms, len) = gathered.terms();
         Pending {
-            deciding,
+            deciding: Some(deciding),
             time_out: self.core.time_out(&terms[..len]),
             keys: gathered.keys(),
             places: gathered.places.take(),

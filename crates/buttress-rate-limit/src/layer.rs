@@ -73,6 +73,9 @@ impl<St: RateStore> RateLimitLayer<St> {
 
     /// Calls `hook` for every request that was refused, or would have been; a second hook takes the place of the first.
     ///
+    /// Once about the limits that refuse it, and apart from that about shadows: about those of requests at once, and about
+    /// those of rates.
+    ///
     /// Let it be short. If it panics, the answer goes on.
     pub fn on_refused(self, hook: impl Fn(&Refused) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.hook = Some(Arc::new(hook)))

@@ -74,7 +74,8 @@ pub(crate) type Settle = dyn Fn(&Answer<'_>) -> Settlement + Send + Sync;
 pub enum Failure {
     /// They pass.
     Open,
-    /// They are refused: 503. Those for which the limit is not enforced pass.
+    /// They are refused: 503. Those for which the limit is not enforced pass; where a part of it panicked, if it is enforced
+    /// for nobody.
     Closed,
     /// They are counted in this process, in a [`MemoryStore`](crate::MemoryStore) of its own. Where a part of the limit
     /// panicked there is nothing to count, and they pass.

@@ -2,7 +2,7 @@
 //!
 //! A key without a place takes over the place that is full again first, *with the debt that is there*. So nobody can be
 //! made forgotten: whoever was pushed out had no more debt than every place of the set has from then on, since debts of
-//! a set only change hands upwards, and comes back with at least what is left of it. And nobody is locked out as long as
+//! a set only change hands upwards (but for units that are given back), and comes back with at least what is left of it. And nobody is locked out as long as
 //! one place of the set has units left. A place that is full again has no debt to take over. (The idea is that of
 //! Space-Saving, Metwally et al. 2005: counts that may be too high by what was pushed out, and never too low.)
 

@@ -123,7 +123,7 @@ impl<'a, L> Asks<'a, L> {
         Ok(())
     }
 
-    /// Looks at the same buckets, which take nothing.
+    /// The same buckets, of which nothing is taken.
     pub(crate) fn looks(&self) -> Self {
         let mut looks = Self::new();
         for Ask { limit, key, quota, act: _ } in &self.0 {

@@ -29,6 +29,6 @@ impl Line {
 impl Turn {
     /// Whether it is the first in line; if not, the waker is kept.
     pub fn is_first(&self, waker: &Waker) -> bool {
-        !matches!(self.0.poll(waker), Called::Later(_))
+        matches!(self.0.poll(waker), Called::Go | Called::First(_))
     }
 }

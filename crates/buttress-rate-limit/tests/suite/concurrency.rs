@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use buttress_rate_limit::{ClientAddr, Limit, MemoryStore, RateLimitLayer, RateStore, Settlement};
+use buttress_rate_limit::{ClientAddr, Limit, MemoryStore, RateLimitLayer, RateStore, Settlement, by_nothing};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
@@ -150,6 +150,21 @@ async fn a_full_limit_hides_no_rate_that_is_used_up_as_well() {
     }
 }
 
+// RLM-13
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_place_keeps_none_while_the_store_is_asked() {
+    let limits = [
+        Limit::concurrent("all", 2, by_nothing()),
+        Limit::concurrent("user", 1, by_user()),
+        Limit::new("rate", quota("9/h"), by_user()).time_out(Duration::from_secs(1)),
+    ];
+    let layer = RateLimitLayer::with_store(Far::new(Manner::Slow(Duration::from_millis(500))), limits).unwrap();
+    let _held = ask(&layer, of("alice", "192.0.2.1")).await;
+    let mut refused = Box::pin(layer.layer(handler()).oneshot(of("alice", "192.0.2.1")));
+    assert!(poll_fn(|cx| Poll::Ready(refused.as_mut().poll(cx).is_pending())).await);
+    assert_eq!(status(&layer, of("bob", "192.0.2.1")).await, 200);
+}
+
 // RLM-14
 #[tokio::test(start_paused = true)]
 async fn critical_requests_keep_a_share_and_the_others_are_told_that_the_server_is_busy() {
@@ -176,9 +191,10 @@ async fn a_shadow_lets_everybody_in_and_is_told() {
     let told = Arc::new(AtomicU32::new(0));
     let hook = told.clone();
     let layer = RateLimitLayer::new([Limit::concurrent("streams", 1, ClientAddr::peer()).shadow()]).unwrap();
-    let layer = layer.on_refused(move |refused| hook.store(1 + u32::from(refused.shadow), Ordering::SeqCst));
+    let layer =
+        layer.on_refused(move |refused| _ = hook.fetch_add(if refused.shadow { 1 } else { 10 }, Ordering::SeqCst));
     let mut held = Vec::new();
-    for expected in [0, 2] {
+    for expected in [0, 1] {
         held.push(ask(&layer, from("192.0.2.1")).await);
         assert_eq!(told.load(Ordering::SeqCst), expected);
     }
