@@ -11,7 +11,8 @@ use crate::{
 /// What an answer says about limits: the client's side of the fields.
 ///
 /// Malformed fields are as good as none, and so are fields on an answer out of a cache, whose `Age` is not zero: they speak
-/// of somebody else's request (RLM-7). `Retry-After` counts there too, as it may speak of the server. Nothing here is a promise: an answer may change its mind.
+/// of somebody else's request (RLM-7). `Retry-After` counts there too, as it may speak of the server. Nothing here is a
+/// promise: an answer may change its mind.
 ///
 /// # Examples
 ///

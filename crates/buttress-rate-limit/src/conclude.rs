@@ -11,7 +11,7 @@ use crate::{
     gather::{Places, Term, Terms},
     judge::Judge,
     key::OwnedKey,
-    refusal::{Refusal, Why},
+    refusal::{Refusal, SOON, Why},
     telemetry,
     undecided::Undecided,
     value::FEW,
@@ -85,7 +85,7 @@ impl<St: RateStore> Judge<'_, St> {
         Refusal { why, written }
     }
 
-    fn tell_shadow(&self, shadow: Which) {
+    pub(crate) fn tell_shadow(&self, shadow: Which) {
         if shadow != Which::NONE {
             self.core.tell(shadow, true, None, self.settings);
         }
@@ -138,9 +138,6 @@ fn left(decision: &Decision, i: usize, term: Term) -> Left {
     let wait = || standing.wait_nanos(term.cost).filter(|wait| *wait > 0);
     Left::of(&standing, if decision.fits(i) { None } else { wait() })
 }
-
-/// When a place may be there again, which nobody knows: soon, in nanoseconds.
-const SOON: u64 = 1_000_000_000;
 
 /// What does not fit.
 #[derive(Default)]

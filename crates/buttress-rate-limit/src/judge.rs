@@ -9,7 +9,7 @@ use std::{
 use http::Request;
 
 use crate::{
-    Decision, Fields, Head, MOST_LIMITS, NoKey, RateStore, Reply, Tab,
+    Asks, Decision, Fields, Head, MOST_LIMITS, NoKey, RateStore, Reply, Tab,
     core::Core,
     fields::Written,
     gather::{self, Gathered, Places, Term, Terms},
@@ -84,13 +84,19 @@ impl<St: RateStore> Judge<'_, St> {
                 self.pass_with(&nothing, &mut gathered)
             };
         }
-        // Put down from within, since a decision is long; a panic leaves nothing.
-        let mut reply = None;
-        let _ = catch_unwind(AssertUnwindSafe(|| reply = Some(self.core.store.decide(&gathered.asks))));
+        let reply = self.consult(&gathered.asks);
         match &reply {
             Some(Reply::Now(Ok(decision))) if self.is_simple(decision) => self.pass_with(decision, &mut gathered),
             _ => self.answer(reply, &mut gathered),
         }
+    }
+
+    /// What the store says at once, if it does not panic. Put down from within, since a decision is long.
+    #[inline(always)]
+    fn consult(&self, asks: &Asks<'_, St::Limit>) -> Option<Reply<St::Deciding>> {
+        let mut reply = None;
+        let _ = catch_unwind(AssertUnwindSafe(|| reply = Some(self.core.store.decide(asks))));
+        reply
     }
 
     /// What the store said, if it did not panic, in full.
@@ -147,9 +153,7 @@ impl<St: RateStore> Judge<'_, St> {
             return Some(refuse(Why::Store));
         }
         let (full, shadow) = gathered.places.as_ref().map(|places| (places.full, places.shadow))?;
-        if shadow != Which::NONE {
-            self.core.tell(shadow, true, None, self.settings);
-        }
+        self.tell_shadow(shadow);
         (full != Which::NONE).then(|| self.without_place(gathered))
     }
 
@@ -160,12 +164,8 @@ impl<St: RateStore> Judge<'_, St> {
         places.leave();
         let (terms, len) = gathered.terms();
         // The store is spared questions about nothing.
-        let mut reply = gathered.asks.is_empty().then(|| Reply::Now(Ok(Decision::new(true))));
-        if reply.is_none() {
-            let looks = gathered.asks.looks();
-            let _ = catch_unwind(AssertUnwindSafe(|| reply = Some(self.core.store.decide(&looks))));
-        }
-        let outcome = match reply {
+        let nothing = gathered.asks.is_empty().then(|| Reply::Now(Ok(Decision::new(true))));
+        let outcome = match nothing.or_else(|| self.consult(&gathered.asks.looks())) {
             Some(Reply::Now(outcome)) => outcome.map_err(Undecided::Failed),
             Some(Reply::Later(deciding)) => {
                 let time_out = self.core.time_out(&terms[..len]);

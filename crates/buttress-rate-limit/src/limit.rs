@@ -132,8 +132,8 @@ impl Limit {
     /// only until the answer that upgrades it has been sent.
     ///
     /// Who finds no place is refused with 429, and told to come back in a second, or when rates that are used up as well let
-    /// it: the store is asked how they stand, and nothing is taken. Memory is taken for as many keys as were
-    /// ever under way at once, some dozens of bytes for each.
+    /// it: the store is asked how they stand, and nothing is taken. Memory is taken for as many keys as were ever under way
+    /// at once, some dozens of bytes for each.
     pub fn concurrent(name: &'static str, most: u32, key: impl KeyBy) -> Self {
         let concurrent = Concurrent { most, reserved: None, in_flight: Arc::new(InFlight::new()) };
         Self::of(name, Kind::Concurrent(concurrent), key)

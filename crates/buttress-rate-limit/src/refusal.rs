@@ -26,8 +26,8 @@ pub(crate) const LAYER: &str = "rate_limit";
 /// Asks proxies to pass on each event as it comes.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Where the time is unknown: soon, but not at once.
-const SOON: Duration = Duration::from_secs(1);
+/// Where the time is unknown: soon, but not at once. Nanoseconds.
+pub(crate) const SOON: u64 = 1_000_000_000;
 
 /// A request that limits refused, or would have refused: what [`on_refused`](crate::RateLimitLayer::on_refused) is told.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ impl Why {
     fn wait(&self) -> Option<Duration> {
         match self {
             Self::Limits(_, wait) => Some(*wait),
-            Self::Store => Some(SOON),
+            Self::Store => Some(Duration::from_nanos(SOON)),
             Self::Never(_) | Self::NoKey(_) => None,
         }
     }
@@ -101,7 +101,8 @@ impl Why {
             }
             Self::Store => {
                 let message = "limits cannot be checked at the moment";
-                plain(StatusCode::SERVICE_UNAVAILABLE, STORE_UNAVAILABLE, message).retry_after(SOON)
+                plain(StatusCode::SERVICE_UNAVAILABLE, STORE_UNAVAILABLE, message)
+                    .retry_after(Duration::from_nanos(SOON))
             }
             Self::NoKey(NoKey::NoPeer) => {
                 plain(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, "something went wrong on our side")

@@ -8,10 +8,9 @@ use crate::{Head, Quota, Throttle, throttle::line::Line};
 ///
 /// A call that has to wait does so if it comes to no more than what is left until the
 /// [`Deadline`](buttress_core::Deadline) in its extensions, and no more than [`most_wait`](Self::most_wait). Otherwise it
-/// is refused at once: 429 with the time that it would have taken in `Retry-After`. One that is held up meanwhile, by what the
-/// other side asked for ([`heed`](Self::heed)), by late timers or by a call before it that is not polled, is refused when
-/// that time has passed. A call that costs more than
-/// the burst is refused with 413.
+/// is refused at once: 429 with the time that it would have taken in `Retry-After`. One that is held up
+/// meanwhile, by what the other side asked for ([`heed`](Self::heed)), by late timers or by a call before it that is not
+/// polled, is refused when that time has passed. A call that costs more than the burst is refused with 413.
 ///
 /// | setting | default |
 /// |---|---|

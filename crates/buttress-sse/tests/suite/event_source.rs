@@ -485,23 +485,27 @@ async fn nothing_is_asked_for_before_the_first_poll_and_no_sooner_than_said() {
     assert!(Instant::now() >= due && log.requests().len() == 2);
 }
 
-/// A service that says that it has failed.
+/// A service that has failed, or takes for ever to get ready.
+#[derive(Debug)]
+struct Unready(Poll<&'static str>);
+
+impl tower_service::Service<Request<String>> for Unready {
+    type Response = http::Response<String>;
+    type Error = crate::scripted::Failure;
+    type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.map(|why| Err(crate::scripted::Failure(why)))
+    }
+
+    fn call(&mut self, _: Request<String>) -> Self::Future {
+        panic!("called without being ready")
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_will_never_be_ready_again_is_final() {
-    #[derive(Debug)]
-    struct Broken;
-    impl tower_service::Service<Request<String>> for Broken {
-        type Response = http::Response<String>;
-        type Error = crate::scripted::Failure;
-        type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
-        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-            Poll::Ready(Err(crate::scripted::Failure("shut down")))
-        }
-        fn call(&mut self, _: Request<String>) -> Self::Future {
-            panic!("called without being ready")
-        }
-    }
-    let mut source = pin!(EventSource::new(Broken, get()));
+    let mut source = pin!(EventSource::new(Unready(Poll::Ready("shut down")), get()));
     let error = source.next().await.unwrap().unwrap_err();
     assert_eq!((error.kind(), error.source().unwrap().to_string().as_str()), (Kind::NotReady, "shut down"));
     assert!(source.next().await.is_none());
@@ -510,20 +514,7 @@ async fn a_service_that_will_never_be_ready_again_is_final() {
 // SSE-28
 #[tokio::test(start_paused = true)]
 async fn a_service_that_does_not_get_ready_is_silence_too() {
-    #[derive(Debug)]
-    struct Busy;
-    impl tower_service::Service<Request<String>> for Busy {
-        type Response = http::Response<String>;
-        type Error = crate::scripted::Failure;
-        type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
-        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-            Poll::Pending
-        }
-        fn call(&mut self, _: Request<String>) -> Self::Future {
-            panic!("called without being ready")
-        }
-    }
-    let mut source = pin!(EventSource::new(Busy, get()).silence(Duration::from_secs(1)));
+    let mut source = pin!(EventSource::new(Unready(Poll::Pending), get()).silence(Duration::from_secs(1)));
     let began = Instant::now();
     let lost = timeout(Duration::from_secs(2), source.next()).await;
     let Ok(Some(Ok(Signal::Lost(lost)))) = lost else { panic!("{lost:?}") };
